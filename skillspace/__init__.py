@@ -1,0 +1,1 @@
+"""SkillSpace: people, resumes, background work and an AI assistant, terminal first."""

@@ -1,0 +1,1 @@
+"""The command line: parse, show, map errors; no SQL, no rules."""

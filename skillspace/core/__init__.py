@@ -1,0 +1,1 @@
+"""The one library under every face: rules, data, tasks and engines."""

@@ -1,0 +1,1 @@
+"""Conversations: sessions, prompts, answers."""

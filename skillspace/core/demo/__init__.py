@@ -1,0 +1,1 @@
+"""Sample people and resumes to try SkillSpace with."""

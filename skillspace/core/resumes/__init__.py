@@ -1,0 +1,1 @@
+"""Resumes in the JSON Resume model."""
