@@ -147,11 +147,16 @@ def mariadb_shared(mariadb_server: Server) -> Iterator[str]:
     mariadb_server.drop(url)
 
 
-@pytest.fixture(params=KINDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of a database with the schema and no rows."""
+@contextmanager
+def template_copy(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Yield the URL of a database with the schema; MariaDB's one is shared by all tests.
+
+    Args:
+        request: Its `param` is one of KINDS.
+        folder: Where a SQLite file goes.
+    """
     if request.param == "sqlite":
-        path = tmp_path / "test.db"
+        path = folder / "test.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
     elif request.param == "postgresql":
@@ -160,9 +165,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
         server.drop(url, "WITH (FORCE)")
     else:
-        server = request.getfixturevalue("mariadb_server")
-        url = request.getfixturevalue("mariadb_shared")
+        yield request.getfixturevalue("mariadb_shared")
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database with the schema and no rows."""
+    with template_copy(request, tmp_path) as url:
         yield url
+    if request.param == "mariadb":
+        server: Server = request.getfixturevalue("mariadb_server")
         name = make_url(url).database
         tables = [*metadata.tables, *(index.name for index in INDEXES)]
         emptied = ";".join(f"DELETE FROM {name}.{table}" for table in tables)

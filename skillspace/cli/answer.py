@@ -1,8 +1,9 @@
 """Follows an answer while it is written and shows it, until its last event.
 
 Called by `cli.chat` and `cli.repl` with an accepted exchange. Ctrl-C cancels the generation
-and waits for its terminal event, so what is shown is what is kept. Never decides what is
-asked; how an answer looks is the view's business (`cli.views`).
+and waits for its terminal event, so what is shown is what is kept; of an exchange that is not
+to be kept nothing is left. Never decides what is asked; how an answer looks is the view's
+business (`cli.views`).
 """
 
 import asyncio
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from skillspace.cli.clean import safe_line
 from skillspace.cli.run import on_interrupt
 from skillspace.cli.streams import Streams
-from skillspace.core.errors import Conflict, SkillSpaceError, error_class
-from skillspace.core.events import CANCELLED, ERROR, FINISH, INTERRUPTED, STATUS, Event
-from skillspace.core.text import t
+from skillspace.core.errors import Conflict, NotFound, SkillSpaceError
+from skillspace.core.events import CANCELLED, STATUS, Event
+from skillspace.core.tasks.values import TaskFailure
 
 if TYPE_CHECKING:
     from skillspace.core.app import SkillSpace
@@ -69,21 +70,10 @@ class Ending(NamedTuple):
     @property
     def error(self) -> SkillSpaceError | None:
         """What went wrong, as the class its code names; None if nothing did, or we stopped it."""
-        kind, payload = self.event.type, self.event.payload
-        if kind == FINISH or (kind == CANCELLED and (self.was_stopped or self.reader_left)):
+        if self.event.type == CANCELLED and (self.was_stopped or self.reader_left):
             return None
-        code = payload.get("code") or {ERROR: "failed"}.get(kind, kind)
-        error = error_class(str(code))(str(payload.get("message") or _reason(kind)))
-        error.hint = str(payload.get("hint") or "")
-        return error
-
-
-def _reason(kind: str) -> str:
-    if kind == CANCELLED:
-        return t("the answer was cancelled from elsewhere")
-    if kind == INTERRUPTED:
-        return t("the process that wrote the answer died")
-    return t("the answer failed")
+        failure = TaskFailure.told_by(self.event)
+        return None if failure is None else failure.as_error()
 
 
 async def show_exchange(
@@ -92,7 +82,7 @@ async def show_exchange(
     """Follow an exchange to its terminal event and show it.
 
     Ctrl-C, or a reader of stdout that went away, cancels the generation; what there is by
-    then is kept with the conversation.
+    then is kept with the conversation. An unsaved exchange is forgotten, however this ends.
 
     Args:
         space: The open space.
@@ -100,6 +90,16 @@ async def show_exchange(
         exchange: As `ChatService` accepted it.
         view: How to show it.
     """
+    try:
+        return await _show(space, streams, exchange, view)
+    finally:
+        if exchange.session_id is None:
+            await _forget(space, exchange.task_id)
+
+
+async def _show(
+    space: "SkillSpace", streams: Streams, exchange: "Exchange", view: AnswerView
+) -> Ending:
     stop = _Stop(space, exchange.task_id)
     screen = _Screen(streams, view, stop.ask_for_reader)
     notices: list[str] = []
@@ -120,6 +120,21 @@ async def show_exchange(
         await stop.wait()
     assert last is not None, "a log ends with a terminal event"
     return Ending(last, stop.was_asked, screen.reader_left, tuple(notices))
+
+
+async def _forget(space: "SkillSpace", task_id: str) -> None:
+    """Remove what an unsaved exchange left; one that still runs is ended first."""
+    # Somebody else may have removed it meanwhile.
+    with contextlib.suppress(NotFound):
+        try:
+            await space.tasks.forget(space.actor, task_id)
+        except Conflict:
+            with contextlib.suppress(Conflict):
+                await space.tasks.cancel(space.actor, task_id)
+            async with contextlib.aclosing(space.tasks.follow(space.actor, task_id)) as events:
+                async for _ in events:
+                    pass
+            await space.tasks.forget(space.actor, task_id)
 
 
 class _Stop:

@@ -68,15 +68,27 @@ def chat(
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option("--temperature", metavar="NUMBER", help=t("0 to 2; 0 draws nothing.")),
+        typer.Option(
+            "--temperature",
+            metavar="NUMBER",
+            help=t("Randomness, 0 to 2; 0 always takes the likeliest word."),
+        ),
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option("--top-p", metavar="NUMBER", help=t("Probability to choose from; 0 to 1.")),
+        typer.Option(
+            "--top-p",
+            metavar="NUMBER",
+            help=t("Share of the probability to choose from; above 0, up to 1."),
+        ),
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option("--top-k", metavar="NUMBER", help=t("Words to choose from; 0 means all.")),
+        typer.Option(
+            "--top-k",
+            metavar="NUMBER",
+            help=t("How many of the likeliest words to choose from; 0 means all."),
+        ),
     ] = None,
     max_tokens: Annotated[
         int | None,
@@ -98,7 +110,9 @@ def chat(
     ] = None,
     resume: Annotated[
         int | None,
-        typer.Option("--resume", metavar="RESUME", help=t("A resume the model may read.")),
+        typer.Option(
+            "--resume", metavar="RESUME", help=t("Number of a resume that the model may read.")
+        ),
     ] = None,
     no_save: Annotated[
         bool, typer.Option("--no-save", help=t("Keep neither prompt nor answer."))
@@ -242,8 +256,11 @@ def conclude(streams: Streams, exchange: "Exchange", ending: "Ending", *, is_new
         raise BrokenPipeError
     for notice in ending.notices:
         streams.say(notice)
-    if ending.error is not None:
-        raise ending.error
+    error = ending.error
+    if error is not None:
+        if not error.hint and exchange.session_id is not None:
+            error.hint = t("See what is kept: skillspace session show {id}", id=exchange.session_id)
+        raise error
     if ending.was_stopped:
         streams.say(stopped_note(exchange))
         return Exit.INTERRUPTED

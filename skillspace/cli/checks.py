@@ -171,18 +171,18 @@ def check_sqlite() -> Check:
 def check_database(settings: Settings) -> Check:
     """The database answers, and its tables are those of this version."""
     from skillspace.cli.run import run_async
-    from skillspace.core.db.health import check_health
+    from skillspace.core.db.administration import database_status
 
-    health = run_async(lambda: check_health(settings.database_url))
-    if health.is_new:
+    status = run_async(lambda: database_status(settings.database_url, refuse=True))
+    if not status.exists:
         return Check(name="database", state="ok", found=t("none yet; made at first start"))
     found = t(
         "{where}: answers in {ms} ms, schema {revision}",
-        where=health.where,
-        ms=f"{health.round_trip_ms:.1f}",
-        revision=health.revision,
+        where=status.address,
+        ms=f"{status.latency_ms or 0:.1f}",
+        revision=status.revision or t("none"),
     )
-    if health.is_current:
+    if status.state == "current":
         return Check(name="database", state="ok", found=found)
     remedy = t("Bring its tables up to date: skillspace db upgrade")
     return Check(name="database", state="warn", found=found, remedy=remedy)

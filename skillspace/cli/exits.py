@@ -1,6 +1,7 @@
 """Exit codes: one small table, read along the hierarchy of errors.
 
-Called by `cli.run` alone. A class without a row has the code of its nearest parent with one.
+Read by `cli.run`, and by `scripts/generate` for the reference. A class without a row has the
+code of its nearest parent with one.
 """
 
 from enum import IntEnum

@@ -153,4 +153,4 @@ def _extra(parameter: "_click.Parameter") -> str:
         parts.append(t("{low} or more", low=low))
     if parameter.required:
         parts.append(t("required"))
-    return f"[{'; '.join(parts)}]" if parts else ""
+    return f"[{t('; ').join(parts)}]" if parts else ""

@@ -7,7 +7,7 @@ How to add a command
 ====================
 1. Write `skillspace/cli/<noun>.py`, see `cli/config.py`:
 
-    app = new_group(t("Look after models."))
+    app = new_group(t("List and choose models."))
 
     @app.command("list", help=t("List the models on this machine."),
                  epilog=examples("skillspace model list --json"))
@@ -15,7 +15,7 @@ How to add a command
         streams = streams_of(context)
 
         async def work(space: SkillSpace) -> None:
-            models = await space.models.list_models(space.actor)
+            models = space.models.list_models()
             if as_json:
                 return show_json(streams, models)
             show_table(streams, [t("Name")], [[m.name] for m in models], empty=t("No model."))
@@ -76,12 +76,16 @@ TABLE: Final = (
     Entry("session", "Work", "List, search, export and delete conversations", "session"),
     Entry("resume", "Work", "List and show resumes", "resume"),
     Entry("task", "Work", "List, watch, cancel and retry background work", "task"),
-    Entry("demo", "Start", "Fill a space with sample people and resumes to try", "demo", True),
-    Entry("doctor", "Start", "Check this installation and say what to do", "doctor", True),
-    Entry("completion", "Start", "Print or install completion for a shell", "completion", True),
-    Entry("model", "Look after", "List, download, remove and choose models", "model"),
-    Entry("config", "Look after", "Show and change settings", "config"),
-    Entry("db", "Look after", "Upgrade, back up, restore and check the database", "db"),
+    Entry(
+        "demo", "Get started", "Fill a space with sample people and resumes to try", "demo", True
+    ),
+    Entry("doctor", "Get started", "Check this installation and say what to do", "doctor", True),
+    Entry(
+        "completion", "Get started", "Print or install completion for a shell", "completion", True
+    ),
+    Entry("model", "Maintain", "List, download, remove and choose models", "model"),
+    Entry("config", "Maintain", "Show and change settings", "config"),
+    Entry("db", "Maintain", "Upgrade, back up, restore and check the database", "db"),
 )
 
 

@@ -2,8 +2,9 @@
 
 A block that a later line can no longer change is settled: it is handed out once and never
 again. Only the open end is shown anew with every frame. When the text is finished, all lines
-handed out are those of the whole text. Called by `cli.answer`; knows widths, but no streams
-and no clock, and never prints.
+handed out are those of the whole text. Called by `cli.views`, and by `cli.repl` and
+`cli.session` for texts that are whole; knows widths, but no streams and no clock, and never
+prints.
 """
 
 import re

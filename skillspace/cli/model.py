@@ -97,7 +97,7 @@ def show_model(
     "pull",
     help=t("Download a model from Hugging Face. An interrupted download continues."),
     epilog=examples(
-        ("skillspace model pull Qwen/Qwen2.5-1.5B-Instruct", t("Good on a laptop, 3 GB.")),
+        ("skillspace model pull Qwen/Qwen2.5-1.5B-Instruct", t("For a laptop; 3 GB to download.")),
         (
             "skillspace model pull Qwen/Qwen2.5-7B-Instruct",
             t("For a GPU with 8 GB; 15 GB to download."),

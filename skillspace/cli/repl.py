@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from skillspace.cli.chat import choose_view, stopped_note, tell_model
 from skillspace.cli.clean import safe_line
+from skillspace.cli.exits import Exit
 from skillspace.cli.output import BOLD, DIM, paint
-from skillspace.cli.run import report
+from skillspace.cli.run import is_ending, report
 from skillspace.cli.streams import Streams
 from skillspace.cli.wishes import Wishes
 from skillspace.core.errors import InvalidInput, SkillSpaceError
@@ -86,8 +87,9 @@ class Conversation:
         """Ask, and show the answer."""
         ask = self.wishes.ask(self.space, prompt, session_id=self.session_id)
         exchange = await self.space.chat.ask(self.space.actor, ask)
-        # The session has the instruction and the resume now; they are given once.
-        self.wishes = replace(self.wishes, system=None, resume_id=None)
+        # The session has the instruction now; a resume goes with each prompt.
+        if exchange.session_id is not None:
+            self.wishes = replace(self.wishes, system=None)
         self.session_id = exchange.session_id
         await self._show(exchange)
 
@@ -257,6 +259,8 @@ async def converse(space: "SkillSpace", streams: Streams, wishes: Wishes) -> int
         text = text.strip()
         if text and not await conversation.take(text):
             return 0
+        if is_ending():
+            return Exit.INTERRUPTED
 
 
 def _prompt_session(space: "SkillSpace", conversation: Conversation) -> "PromptSession[str]":

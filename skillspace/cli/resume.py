@@ -18,7 +18,7 @@ app = new_group(t("List and show resumes."))
 
 @app.command(
     "list",
-    help=t("List the resumes you may see, last changed first."),
+    help=t("List the resumes you may see, most recently changed first."),
     epilog=examples("skillspace resume list", "skillspace resume list --json"),
 )
 def list_resumes(context: typer.Context, as_json: JsonOption = False) -> None:

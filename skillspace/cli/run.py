@@ -112,14 +112,18 @@ def run_async(work: Callable[[], Awaitable[T]]) -> T:
 
 
 class _Interrupts:
-    """Takes SIGINT for the length of one event loop's work; in the main thread only."""
+    """Takes SIGINT and SIGTERM for the length of one event loop's work; in the main thread only.
+
+    SIGTERM stops an answer as Ctrl-C does, and then the conversation too.
+    """
 
     def __init__(self) -> None:
         import asyncio
 
         self.count = 0
+        self.is_ending = False
         self.callbacks: list[Callable[[], None]] = []
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
 
@@ -128,19 +132,23 @@ class _Interrupts:
         import threading
 
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._on_sigint)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_signal)
         self._token = _interrupts.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         _interrupts.reset(self._token)
-        if self._before is not None:
-            import signal
+        import signal
 
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
-    def _on_sigint(self, number: int, frame: object) -> None:
+    def _on_signal(self, number: int, frame: object) -> None:
+        import signal
+
         self.count += 1
+        self.is_ending = self.is_ending or number == signal.SIGTERM
         if self.count > 1:
             # What the caller asked for is stored or rolled back by the database, not by us.
             os._exit(Exit.INTERRUPTED)
@@ -172,7 +180,14 @@ def on_interrupt(callback: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         interrupts.callbacks.pop()
-        interrupts.count = 0
+        if not interrupts.is_ending:
+            interrupts.count = 0
+
+
+def is_ending() -> bool:
+    """Say whether SIGTERM asked this process to end."""
+    interrupts = _interrupts.get()
+    return interrupts is not None and interrupts.is_ending
 
 
 def run_command(command: _click.Command, args: Sequence[str], streams: Streams) -> int:
@@ -290,6 +305,12 @@ def _explain(error: Exception) -> SkillSpaceError:
     known = storage_error(error)
     if known is not None:
         return known
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # Bytes of the command line that are no UTF-8 come as halves of characters.
+        return InvalidInput(
+            t("The command line is not UTF-8 text."),
+            hint=t("Check the terminal's encoding: locale"),
+        )
     return SkillSpaceError(
         t("Something unexpected went wrong: {error}", error=f"{type(error).__name__}: {error}"),
         hint=t("Call it again as `skillspace --verbose …` for the details, and report them."),

@@ -3,6 +3,7 @@
 Called by `cli.main`. Shows what `SessionService` returns; talking is in `cli.chat`.
 """
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from skillspace.cli.commands import JsonOption, YesOption, examples, new_group, streams_of
 from skillspace.cli.exits import Exit
 from skillspace.cli.run import run_app
-from skillspace.core.errors import InvalidInput
+from skillspace.core.errors import InvalidInput, NotFound
 from skillspace.core.text import t
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ EverybodyOption = Annotated[
     bool, typer.Option("--all", "-a", help=t("Everybody's sessions, not only yours."))
 ]
 LimitOption = Annotated[
-    int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help=t("Rows at most."))
+    int,
+    typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help=t("Show at most this many.")),
 ]
 
 
@@ -43,7 +45,7 @@ class Format(StrEnum):
 
 @app.command(
     "list",
-    help=t("List sessions, the one used last first."),
+    help=t("List sessions, most recently used first."),
     epilog=examples(
         "skillspace session list",
         ("skillspace session list --before 12", t("The page after session 12.")),
@@ -88,7 +90,7 @@ def list_sessions(
     help=t("Show a conversation, a partial answer marked as such."),
     epilog=examples(
         "skillspace session show last",
-        ("skillspace session show 3 --last 2", t("Its last two messages.")),
+        ("skillspace session show 3 --last 2", t("Only its last two messages.")),
         "skillspace session show 3 --json",
     ),
 )
@@ -111,6 +113,7 @@ def show_session(
         from skillspace.core.chat.export import export_markdown
 
         found = await space.sessions.find(space.actor, session, everybody=everybody)
+        await _look_after_answer(space, found.id, everybody=everybody)
         turns = await space.sessions.messages(space.actor, found.id, last=last, everybody=everybody)
         if as_json:
             show_json(streams, {"session": found, "messages": turns})
@@ -183,7 +186,7 @@ def export_session(
     context: typer.Context,
     session: SessionArgument,
     format_: Annotated[
-        Format, typer.Option("--format", "-f", metavar="md|json", help=t("md or json."))
+        Format, typer.Option("--format", "-f", metavar="md|json", help=t("Markdown or JSON."))
     ] = Format.MARKDOWN,
     output: Annotated[
         Path | None,
@@ -231,6 +234,7 @@ async def export_text(
 
     found = await space.sessions.find(space.actor, session, everybody=everybody)
     is_json = format_ is Format.JSON
+    await _look_after_answer(space, found.id, everybody=everybody)
     turns = await space.sessions.messages(
         space.actor, found.id, with_superseded=is_json, everybody=everybody
     )
@@ -238,6 +242,16 @@ async def export_text(
         return export_markdown(found, turns)
     export = SessionExport(exported_at=datetime.now(UTC), session=found, messages=tuple(turns))
     return export_json(export)
+
+
+async def _look_after_answer(space: "SkillSpace", session_id: int, *, everybody: bool) -> None:
+    """Let an answer whose process died show what it had said."""
+    newest = await space.sessions.messages(space.actor, session_id, last=1, everybody=everybody)
+    for turn in newest:
+        if turn.status == "pending" and turn.task_id is not None:
+            # Who may read another's session may not see their tasks for that.
+            with contextlib.suppress(NotFound):
+                await space.tasks.look_after(space.actor, turn.task_id)
 
 
 @app.command(

@@ -73,7 +73,10 @@ def list_tasks(
         typer.Option("--kind", metavar="KIND", help=t("Only this kind; may be repeated.")),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help=t("Rows at most."))
+        int,
+        typer.Option(
+            "--limit", "-n", metavar="N", min=1, max=1000, help=t("Show at most this many.")
+        ),
     ] = 20,
     everybody: Annotated[
         bool, typer.Option("--all", "-a", help=t("Everybody's tasks, not only yours."))
@@ -236,7 +239,7 @@ async def _resolve(space: "SkillSpace", task: str) -> str:
 
     newest = await space.tasks.list(space.actor, limit=1)
     if not newest:
-        raise NotFound(t("there is no task yet"), hint=t('begin with: skillspace chat "hello"'))
+        raise NotFound(t("There is no task yet."), hint=t('Begin with: skillspace chat "hello"'))
     return newest[0].id
 
 
@@ -270,7 +273,7 @@ def _note(task: TaskView, length: int) -> str:
         notes.append(t("retry of {task}", task=task.retry_of[:length]))
     if task.error is not None:
         notes.append(task.error.message)
-    return "; ".join(notes)
+    return t("; ").join(notes)
 
 
 def _process(task: TaskView) -> str | None:

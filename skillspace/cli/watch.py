@@ -9,22 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from skillspace.cli.clean import SafeStream, safe_line
 from skillspace.cli.output import DIM, paint, show_json_line
-from skillspace.core.events import (
-    ANSWER,
-    CANCELLED,
-    FINISH,
-    INTERRUPTED,
-    PROGRESS,
-    RETRY,
-    STATUS,
-    THINKING,
-    Event,
-)
+from skillspace.core.events import ANSWER, PROGRESS, RETRY, STATUS, THINKING, Event
+from skillspace.core.tasks.values import TaskFailure
 from skillspace.core.text import t
 
 if TYPE_CHECKING:
     from skillspace.cli.streams import Streams
-    from skillspace.core.errors import SkillSpaceError
 
 BAR_COLUMNS: Final = 30
 _CLEAR_LINE: Final = "\r\x1b[K"
@@ -70,8 +60,9 @@ def raise_unless_finished(last: Event) -> None:
     Raises:
         SkillSpaceError: Of the class that the event's code names.
     """
-    if last.is_terminal and last.type != FINISH:
-        raise _error_of(last)
+    failure = TaskFailure.told_by(last)
+    if failure is not None:
+        raise failure.as_error()
 
 
 class _Screen:
@@ -98,7 +89,7 @@ class _Screen:
         elif event.type == RETRY:
             why = safe_line(str(event.payload.get("message", "")))
             delay = event.payload.get("delay_s", 0)
-            self._say(t("{why}; it is tried again in {delay} s", why=why, delay=delay))
+            self._say(t("{why} It is tried again in {delay} s.", why=why, delay=delay))
 
     def finish(self) -> None:
         """Write what is held back and leave the cursor at the beginning of a line."""
@@ -154,15 +145,3 @@ class _Screen:
             stream.write("\n")
             stream.flush()
         self._open_line, self._has_bar = None, False
-
-
-def _error_of(event: Event) -> "SkillSpaceError":
-    """Return the error that a task's last event tells of."""
-    from skillspace.core.tasks.values import TaskFailure
-
-    codes = {CANCELLED: "cancelled", INTERRUPTED: "interrupted"}
-    code = str(event.payload.get("code") or codes.get(event.type, "failed"))
-    message = str(event.payload.get("message") or t("the task ended without saying why"))
-    return TaskFailure(
-        code=code, message=message, hint=str(event.payload.get("hint") or "")
-    ).as_error()

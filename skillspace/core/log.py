@@ -6,8 +6,9 @@ no place for what a person must read: that goes through `t` to the face.
 """
 
 import logging
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
+from skillspace.core.errors import SkillSpaceError
 from skillspace.core.settings import star_passwords
 
 NAME: Final = "skillspace"
@@ -51,7 +52,16 @@ def stop_log(handler: logging.Handler) -> None:
 
 
 class _OneLine(logging.Formatter):
-    """One event, one line, in printable characters; an exception follows as escaped text."""
+    """One event, one line, in printable characters; an exception follows as escaped text.
+
+    An error that people can be told about follows as its message; its stack would say nothing
+    more about a full disk.
+    """
+
+    def formatException(self, ei: Any) -> str:
+        """Return what is told of an exception."""
+        error = ei[1]
+        return error.message if isinstance(error, SkillSpaceError) else super().formatException(ei)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

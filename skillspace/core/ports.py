@@ -1,7 +1,7 @@
 """The ports: what the core needs from the outside, each docstring a contract.
 
 `tests/contracts/` runs one suite per port against every adapter. Only `core/app.py` names
-adapters. Two further ports (files, rate limits) join this page with the parts that use them.
+adapters.
 """
 
 from collections.abc import AsyncIterator, Sequence

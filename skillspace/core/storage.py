@@ -72,6 +72,9 @@ def _error_number(error: BaseException) -> int | None:
 
 def _explain(number: int, path: str) -> StorageUnavailable:
     place = path or t("the folder of the database")
+    if number == errno.EACCES and _is_on_read_only_disk(path):
+        # SQLite says only that it cannot open the file it must write beside the database.
+        number = errno.EROFS
     if number in (errno.ENOSPC, errno.EDQUOT):
         message = t("The disk is full: {path} could not be written.", path=place)
         hint = t("Free some space, or move everything with SKILLSPACE_HOME=/another/folder.")
@@ -85,3 +88,10 @@ def _explain(number: int, path: str) -> StorageUnavailable:
         message = t("{path} cannot be opened or written by this user.", path=place)
         hint = t("Give yourself access, or use SKILLSPACE_HOME=/another/folder.")
     return StorageUnavailable(message, hint=hint, path=path)
+
+
+def _is_on_read_only_disk(path: str) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except (OSError, AttributeError):  # Windows has no such call
+        return False

@@ -1,15 +1,22 @@
 """A conversation on a real terminal: prompts, keys, commands, stops, history."""
 
+import io
 import json
+import os
+import signal
 import stat
 import sys
 from pathlib import Path
 
 import pytest
 
+from skillspace.cli.repl import Conversation
+from skillspace.cli.streams import Streams
+from skillspace.cli.wishes import Wishes
 from skillspace.core.errors import NotFound
 from tests.cli.screens import ScreenProcess
 from tests.cli.test_chat import chat_once, stored
+from tests.spaces import ScriptedEngine, open_space
 
 PROGRAM = (sys.executable, "-m", "tests.cli.chat_program")
 PROMPT = "›"
@@ -66,6 +73,21 @@ def test_ctrl_c_stops_the_answer_and_comes_back(environment: dict[str, str]) -> 
         ["complete", "question"],
         ["partial", "First part.\n\nSecond part"],
     ]
+
+
+@pytest.mark.parametrize("when", ["during an answer", "at the prompt"])
+def test_sigterm_ends_the_conversation(environment: dict[str, str], when: str) -> None:
+    """A conversation that is asked to end does so in order, and keeps what was said."""
+    is_answering = when == "during an answer"
+    with talk(environment, "held" if is_answering else "hello") as process:
+        process.wait_for(PROMPT)
+        process.type("question" + ENTER)
+        process.wait_for("Second part" if is_answering else "• two")
+        if not is_answering:
+            process.wait_for_last(PROMPT)
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait() == 130
+    assert stored(environment)[1][1] == ("partial" if is_answering else "complete")
 
 
 def test_unknown_command_names_the_nearest(environment: dict[str, str]) -> None:
@@ -164,6 +186,28 @@ def test_tab_completes_commands_and_values(environment: dict[str, str]) -> None:
         process.type("/session \t")
         process.type("\x03/help" + ENTER)
         process.wait_for("Ctrl-C stops")
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+async def test_options_hold_for_the_whole_conversation(
+    environment: dict[str, str], home: Path, is_saved: bool
+) -> None:
+    """Every prompt is answered with the instruction and the resume of the command line."""
+    engine = ScriptedEngine(["yes"])
+    async with open_space(home, engine) as space:
+        resume = (await space.demo.add(space.actor)).resumes[0]
+        streams = Streams(io.StringIO(), io.StringIO(), io.StringIO(), environment)
+        wishes = Wishes(system="Be brief.", resume_id=resume.id, save=is_saved)
+        conversation = Conversation(space, streams, wishes)
+        for line in ("first", "second"):
+            assert await conversation.take(line)
+        if is_saved:
+            assert await conversation.take("/regenerate")
+    systems = [request.messages[0].text for request in engine.requests]
+    assert len(systems) == (3 if is_saved else 2)
+    assert set(systems) == {systems[0]}
+    assert systems[0].startswith("Be brief.\n\n")
+    assert "<resume>" in systems[0]
 
 
 def test_unsaved_conversation_keeps_nothing(environment: dict[str, str], home: Path) -> None:

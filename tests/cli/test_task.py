@@ -171,13 +171,13 @@ async def test_text_and_talk_do_not_share_a_line() -> None:
     events = [
         Event(seq=1, type="answer", payload={"text": "one"}),
         Event(seq=2, type="status", payload={"text": "still there"}),
-        Event(seq=3, type="retry", payload={"message": "no luck", "delay_s": 2}),
+        Event(seq=3, type="retry", payload={"message": "No luck.", "delay_s": 2}),
         Event(seq=4, type="something-new", payload={"text": "?"}),
         Event(seq=5, type="answer", payload={"text": "two"}),
         Event(seq=6, type="finish"),
     ]
     await watch(streams, events_of(events))
-    assert screen.getvalue() == "one\nstill there\nno luck; it is tried again in 2 s\ntwo\n"
+    assert screen.getvalue() == "one\nstill there\nNo luck. It is tried again in 2 s.\ntwo\n"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from skillspace.core.errors import StorageUnavailable
 from skillspace.core.log import get_log, start_log, stop_log
 
 
@@ -34,6 +35,17 @@ def test_passwords_are_starred(lines: io.StringIO) -> None:
     assert "canary" not in lines.getvalue()
     assert lines.getvalue().count("\n") == 1
     assert "Traceback" in lines.getvalue()
+
+
+def test_an_error_for_people_is_told_without_its_stack(lines: io.StringIO) -> None:
+    """An error that says what is wrong by itself needs no trace."""
+    try:
+        raise StorageUnavailable("The disk is full.")
+    except StorageUnavailable:
+        get_log("tasks").exception("a task could not be ended")
+    assert "a task could not be ended" in lines.getvalue()
+    assert "The disk is full." in lines.getvalue()
+    assert "Traceback" not in lines.getvalue()
 
 
 def test_the_level_chooses_what_is_kept(lines: io.StringIO) -> None:

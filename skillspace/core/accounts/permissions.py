@@ -1,4 +1,4 @@
-"""The check at every service's door. Nothing is allowed unless it is named here."""
+"""The check at every service's door: nothing is allowed that the actor does not hold."""
 
 from skillspace.core.errors import Denied
 from skillspace.core.text import t
@@ -19,10 +19,10 @@ def require(actor: Actor, permission: str) -> None:
         return
     raise Denied(
         t(
-            "{name} may not do this: the permission {permission} is missing",
+            "{name} may not do this: the permission {permission} is missing.",
             name=actor.name,
             permission=permission,
         ),
-        hint=t("ask an administrator for a role that grants it"),
+        hint=t("Ask an administrator for a role that grants it."),
         permission=permission,
     )

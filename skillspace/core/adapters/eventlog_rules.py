@@ -20,12 +20,12 @@ def new_events(task_id: str, events: Sequence[Event], head: int) -> list[Event]:
     for expected, event in enumerate(fresh, head + 1):
         if event.seq != expected:
             raise Conflict(
-                t("event {seq} does not follow event {head}", seq=event.seq, head=expected - 1),
+                t("Event {seq} does not follow event {head}.", seq=event.seq, head=expected - 1),
                 task_id=task_id,
             )
         if len(msgspec.json.encode(event.payload)) > PAYLOAD_LIMIT_BYTES:
             raise InvalidInput(
-                t("an event's payload may have {limit} bytes", limit=PAYLOAD_LIMIT_BYTES),
+                t("An event's payload may have {limit} bytes.", limit=PAYLOAD_LIMIT_BYTES),
                 task_id=task_id,
             )
     if any(event.is_terminal for event in fresh[:-1]):
@@ -35,18 +35,18 @@ def new_events(task_id: str, events: Sequence[Event], head: int) -> list[Event]:
 
 def closed(task_id: str) -> Conflict:
     """Return the error for an event after the last one."""
-    return Conflict(t("the event log of task {task} is closed", task=task_id), task_id=task_id)
+    return Conflict(t("The event log of task {task} is closed.", task=task_id), task_id=task_id)
 
 
 def lease_lost(task_id: str) -> LeaseLost:
     """Return the error for a writer whose place another one has taken."""
-    return LeaseLost(t("another process runs task {task} now", task=task_id), task_id=task_id)
+    return LeaseLost(t("Another process runs task {task} now.", task=task_id), task_id=task_id)
 
 
 def not_replayable(task_id: str) -> NotReplayable:
     """Return the error for an offset that is gone."""
     return NotReplayable(
-        t("the events of task {task} are no longer replayable", task=task_id),
-        hint=t("its result is kept: skillspace task show {task}", task=task_id),
+        t("The events of task {task} are no longer replayable.", task=task_id),
+        hint=t("Its result is kept: skillspace task show {task}", task=task_id),
         task_id=task_id,
     )

@@ -1,7 +1,8 @@
 """EventLog in the database, beside the tasks: every event is durable before a reader sees it.
 
-Readers in the writer's process are woken; readers elsewhere look again every 30 ms. One
-statement on the log's row checks fence, order and closure for a whole batch.
+Readers in the writer's process are woken and find the newest events in memory; readers
+elsewhere look again every 30 ms. One statement on the log's row checks fence, order and
+closure for a whole batch.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -18,9 +19,11 @@ from skillspace.core.adapters.eventlog_rules import (
     new_events,
     not_replayable,
 )
+from skillspace.core.adapters.tails import Tails
 from skillspace.core.adapters.wakeups import Ear, Wakeups
 from skillspace.core.db.engine import Database
 from skillspace.core.db.tables import event_logs, task_events
+from skillspace.core.errors import LeaseLost
 from skillspace.core.events import Event
 from skillspace.core.ports import Watch
 
@@ -63,6 +66,7 @@ class SqlEventLog:
         self._database = database
         self._wakeups = Wakeups()
         self._written_here: set[str] = set()
+        self._tails = Tails()
 
     async def begin(self, task_id: str, fence: int) -> int:
         """Open the log for the writer with this fence."""
@@ -114,15 +118,24 @@ class SqlEventLog:
             return fresh
 
         # A terminal event is worth an fsync; text between two of them follows the next one.
-        async with self._database.write(durable=events[-1].is_terminal) as connection:
-            fresh = await connection.run_sync(append)
+        try:
+            async with self._database.write(durable=events[-1].is_terminal) as connection:
+                fresh = await connection.run_sync(append)
+        except LeaseLost:
+            # Somebody else appends now, so what is remembered here is no longer the newest.
+            self._tails.forget(task_id)
+            self._written_here.discard(task_id)
+            raise
         if fresh:
+            self._tails.add(task_id, fresh)
             if fresh[-1].is_terminal:
                 self._written_here.discard(task_id)
             self._wakeups.wake(task_id)
 
     async def read(self, task_id: str, after: int = 0, limit: int = 500) -> Sequence[Event]:
         """Return a page of events."""
+        if newest := self._tails.after(task_id, after, limit):
+            return newest
 
         def read(connection: sa.Connection) -> Sequence[Any]:
             values = {"task_id": task_id, "after": after, "page": limit}
@@ -163,6 +176,7 @@ class SqlEventLog:
             )
             connection.execute(delete(task_events).where(task_events.c.task_id == task_id))
 
+        self._tails.forget(task_id)
         async with self._database.write(durable=False) as connection:
             await connection.run_sync(expire)
 
@@ -176,6 +190,7 @@ class SqlEventLog:
             connection.execute(delete(task_events).where(task_events.c.task_id == task_id))
             connection.execute(delete(event_logs).where(event_logs.c.task_id == task_id))
 
+        self._tails.forget(task_id)
         async with self._database.write() as connection:
             await connection.run_sync(remove)
 

@@ -67,11 +67,11 @@ async def fit_prompt(
     if count >= context:
         raise PromptTooLong(
             t(
-                "the prompt has {count} tokens and the model reads {context}",
+                "The prompt has {count} tokens and the model reads {context}, answer included.",
                 count=count,
                 context=context,
             ),
-            hint=t("shorten it, or choose a model with a longer context"),
+            hint=t("Shorten it, or choose a model with a longer context."),
             prompt_tokens=count,
             context_tokens=context,
         )

@@ -55,7 +55,7 @@ async def search_sessions(
         InvalidInput: There is no word in the text.
     """
     if not segment(text):
-        raise InvalidInput(t("there is no word to search for"))
+        raise InvalidInput(t("There is no word to search for."))
     async with database.read() as connection:
         titles = (await connection.execute(_title_query(visible, text, limit))).all()
         lines = (await connection.execute(_line_query(connection, visible, text, limit))).all()

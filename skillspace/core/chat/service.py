@@ -16,6 +16,7 @@ from skillspace.core.chat.values import Ask, ChatPayload, Exchange
 from skillspace.core.clock import Clock
 from skillspace.core.db.engine import Connection, Database
 from skillspace.core.db.tables import chat_sessions, messages
+from skillspace.core.db.tables import tasks as task_table
 from skillspace.core.errors import Conflict, InvalidInput, NotFound
 from skillspace.core.tasks.service import Submission, TaskService
 from skillspace.core.text import t
@@ -68,32 +69,36 @@ class ChatService:
         text = "\n\n".join(part for part in (ask.context.strip("\n"), ask.prompt) if part.strip())
         if not text:
             raise InvalidInput(
-                t("the prompt is empty"), hint=t('for example: skillspace chat "hello"')
+                t("The prompt is empty."), hint=t('For example: skillspace chat "hello"')
             )
         check_text(text)
         check_text(ask.system or "")
         if not ask.save:
             return await self._ask_unsaved(actor, ask, text)
         async with self._tasks.submitting() as submission:
-            connection = submission.connection
-            session = await self._session(connection, actor, ask, text)
-            is_new = ask.session_id is None
-            position = 1 if is_new else await _next_position(connection, session["id"])
-            task_id, now = str(uuid.uuid4()), self._clock.now()
-            user = {"role": "user", "status": "complete", "text": text, "position": position}
-            prompt_id = await _add_message(connection, session["id"], now, user)
-            await index_message(connection, prompt_id, text)
-            blank = _blank(position + 1, task_id)
-            answer_id = await _add_message(connection, session["id"], now, blank)
-            payload = ChatPayload(
-                session_id=session["id"],
-                answer_id=answer_id,
-                system=session["system"],
-                model=ask.model or session["model"] or self._default_model,
-                resume_id=ask.resume_id,
-                sampling=ask.sampling,
-            )
-            await _submit(submission, actor, payload, task_id)
+            return await submission.together(lambda: self._accept(submission, actor, ask, text))
+
+    async def _accept(self, submission: Submission, actor: Actor, ask: Ask, text: str) -> Exchange:
+        """Write the prompt, the place of its answer and the task."""
+        connection = submission.connection
+        session = await self._session(connection, actor, ask, text)
+        is_new = ask.session_id is None
+        position = 1 if is_new else await _next_position(connection, session["id"])
+        task_id, now = str(uuid.uuid4()), self._clock.now()
+        user = {"role": "user", "status": "complete", "text": text, "position": position}
+        prompt_id = await _add_message(connection, session["id"], now, user)
+        await index_message(connection, prompt_id, text)
+        blank = _blank(position + 1, task_id)
+        answer_id = await _add_message(connection, session["id"], now, blank)
+        payload = ChatPayload(
+            session_id=session["id"],
+            answer_id=answer_id,
+            system=session["system"],
+            model=ask.model or session["model"] or self._default_model,
+            resume_id=ask.resume_id,
+            sampling=ask.sampling,
+        )
+        await _submit(submission, actor, payload, task_id)
         return Exchange(
             task_id=task_id, session_id=session["id"], prompt_id=prompt_id, answer_id=answer_id
         )
@@ -113,13 +118,13 @@ class ChatService:
             connection = submission.connection
             session = await _own_session(connection, actor, session_id)
             query = (
-                select(messages.c.id, messages.c.role, messages.c.status, messages.c.position)
+                select(messages)
                 .where(messages.c.session_id == session_id, messages.c.superseded_at.is_(None))
                 .order_by(messages.c.position.desc(), messages.c.id.desc())
             )
             last = (await connection.execute(query.limit(1))).one_or_none()
             if last is None:
-                raise Conflict(t("session {id} has no prompt to answer", id=session_id))
+                raise Conflict(t("Session {id} has no prompt to answer.", id=session_id))
             if last.status == "pending":
                 raise _busy(session_id)
             now = self._clock.now()
@@ -137,6 +142,7 @@ class ChatService:
                 answer_id=answer_id,
                 system=session.system,
                 model=model or session.model or self._default_model,
+                resume_id=await _resume_of(connection, last.task_id),
                 sampling=sampling,
             )
             await _submit(submission, actor, payload, task_id)
@@ -207,7 +213,7 @@ def check_sampling(sampling: Sampling) -> None:
     for name, value, is_fine, allowed in checks:
         if not is_fine:
             raise InvalidInput(
-                t("{name} is {value}, allowed is {range}", name=name, value=value, range=allowed)
+                t("{name} is {value}; allowed is {range}.", name=name, value=value, range=allowed)
             )
 
 
@@ -224,8 +230,8 @@ def check_text(text: str) -> None:
         is_whole = False
     if not is_whole:
         raise InvalidInput(
-            t("the prompt is not text: it has NUL or broken characters"),
-            hint=t("give a text file in UTF-8"),
+            t("The prompt is not text: it has NUL or broken characters."),
+            hint=t("Give a text file in UTF-8."),
         )
 
 
@@ -241,8 +247,8 @@ def title_of(prompt: str) -> str:
 
 def _busy(session_id: int) -> Conflict:
     return Conflict(
-        t("session {id} still waits for an answer", id=session_id),
-        hint=t("wait for it or cancel it: skillspace task list"),
+        t("Session {id} still waits for an answer.", id=session_id),
+        hint=t("Wait for it or cancel it: skillspace task list"),
     )
 
 
@@ -264,9 +270,17 @@ async def _own_session(connection: Connection, actor: Actor, session_id: int) ->
     row = (await connection.execute(select(chat_sessions).where(owned))).one_or_none()
     if row is None:
         raise NotFound(
-            t("there is no session {id}", id=session_id), hint=t("see skillspace session list")
+            t("There is no session {id}.", id=session_id),
+            hint=t("See what there is: skillspace session list"),
         )
     return row
+
+
+async def _resume_of(connection: Connection, task_id: str | None) -> int | None:
+    """Return the resume that an answer was given with; None without one, or without its task."""
+    query = select(task_table.c.payload).where(task_table.c.id == task_id)
+    payload = (await connection.execute(query)).scalar()
+    return None if payload is None else msgspec.convert(payload, ChatPayload).resume_id
 
 
 async def _next_position(connection: Connection, session_id: int) -> int:

@@ -67,7 +67,7 @@ class SessionService:
         """
         name = name.strip()
         if not name:
-            raise InvalidInput(t("a session's id or title is missing"))
+            raise InvalidInput(t("A session's id or title is missing."))
         visible = _visible(actor, everybody)
         query = _newest_first(_overview().where(visible))
         if name == LAST:
@@ -188,7 +188,7 @@ class SessionService:
         require(actor, "ai:chat:ask")
         title = " ".join(title.split())
         if not 1 <= len(title) <= TITLE_LIMIT:
-            raise InvalidInput(t("a title has from 1 to {limit} characters", limit=TITLE_LIMIT))
+            raise InvalidInput(t("A title has from 1 to {limit} characters.", limit=TITLE_LIMIT))
         this = (chat_sessions.c.id == session_id) & (chat_sessions.c.owner_id == actor.user_id)
         async with self._database.write() as connection:
             renamed = await connection.execute(
@@ -199,8 +199,8 @@ class SessionService:
         view = await self.get(actor, session_id)
         if renamed.rowcount != 1:
             raise Conflict(
-                t("session {id} was changed by somebody else", id=session_id),
-                hint=t("look at it again: skillspace session show {id}", id=session_id),
+                t("Session {id} was changed by somebody else.", id=session_id),
+                hint=t("Look at it again: skillspace session show {id}", id=session_id),
                 version=view.version,
             )
         return view
@@ -220,8 +220,8 @@ class SessionService:
         async with self._database.write() as connection:
             if await _is_waiting(connection, session_id):
                 raise Conflict(
-                    t("session {id} still waits for an answer", id=session_id),
-                    hint=t("wait for it or cancel it: skillspace task list"),
+                    t("Session {id} still waits for an answer.", id=session_id),
+                    hint=t("Wait for it or cancel it: skillspace task list"),
                 )
             await forget_messages(connection, session_id)
             await connection.execute(delete(messages).where(messages.c.session_id == session_id))
@@ -236,7 +236,7 @@ def _check_limit(limit: int) -> None:
         InvalidInput: The limit is not 1–1000.
     """
     if not 1 <= limit <= LIST_LIMIT:
-        raise InvalidInput(t("a list has from 1 to {limit} rows", limit=LIST_LIMIT))
+        raise InvalidInput(t("A list has from 1 to {limit} rows.", limit=LIST_LIMIT))
 
 
 def _session_view(row: Any) -> SessionView:
@@ -295,16 +295,19 @@ def _the_one(found: list[SessionView], name: str) -> SessionView:
                 f"{session.id} {session.title}" for session in fitting[:_CHOICES_SHOWN]
             )
             raise NotFound(
-                t("more than one session fits {name}: {some}", name=name, some=some),
-                hint=t("give the id"),
+                t("More than one session fits {name}: {some}.", name=name, some=some),
+                hint=t("Give the id."),
             )
     if name == LAST:
-        raise NotFound(t("there is no session yet"), hint=t('begin one: skillspace chat "hello"'))
+        raise NotFound(t("There is no session yet."), hint=t('Begin one: skillspace chat "hello"'))
     raise _no_session(name)
 
 
 def _no_session(name: str) -> NotFound:
-    return NotFound(t("there is no session {id}", id=name), hint=t("see skillspace session list"))
+    return NotFound(
+        t("There is no session {id}.", id=name),
+        hint=t("See what there is: skillspace session list"),
+    )
 
 
 async def _is_waiting(connection: Connection, session_id: int) -> bool:

@@ -1,7 +1,7 @@
 """Looking after a database: status, upgrade, backup, restore, check; plain functions for faces.
 
-Called by `cli.db` and `cli.doctor`. Works when the schema is old, new or missing, because it
-never opens the app. Each function opens the database by its URL and closes it again.
+Called by `skillspace db` and `skillspace doctor`. Works when the schema is old, new or missing,
+because it never opens the app. Each function opens the database by its URL and closes it again.
 """
 
 import asyncio
@@ -45,11 +45,16 @@ class DatabaseStatus(Value, frozen=True, kw_only=True):
     size_bytes: int | None = None
 
 
-async def database_status(url: str) -> DatabaseStatus:
+async def database_status(url: str, *, refuse: bool = False) -> DatabaseStatus:
     """Say where the database is, whether it answers, and which schema it has.
+
+    Args:
+        url: Of the database. Neither it nor a file is changed or made.
+        refuse: Raise for a schema that no upgrade can mend, rather than report it.
 
     Raises:
         SettingsError, MissingExtra, DatabaseUnavailable, StorageUnavailable: It cannot be used.
+        SchemaTooNew: It was written by a newer version; with `refuse` only.
     """
     async with _opened(url) as database:
         exists = database.path is None or database.path.exists()
@@ -64,6 +69,8 @@ async def database_status(url: str) -> DatabaseStatus:
                 head=HEAD,
             )
         schema = await schema_status(database)
+        if refuse:
+            refuse_unusable(database, schema)
         return DatabaseStatus(
             address=database.address,
             dialect=database.dialect,

@@ -4,7 +4,7 @@ Made by `sqlite` and `server`, handed out by `engine`, used by services. Never c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
@@ -68,6 +68,31 @@ class Connection:
             function: Must neither commit nor keep the connection.
         """
         return await self._run(lambda: function(self._connection))
+
+    async def together(self, work: "Callable[[Connection], Coroutine[Any, Any, T]]") -> T:
+        """Run a coroutine function that awaits this connection alone, in one change of thread.
+
+        Args:
+            work: Given a connection whose statements run at once.
+
+        Raises:
+            RuntimeError: It waits for something else.
+        """
+
+        def run() -> T:
+            coroutine = work(Connection(self._connection, _at_once))
+            try:
+                coroutine.send(None)
+            except StopIteration as done:
+                return cast(T, done.value)
+            coroutine.close()
+            raise RuntimeError("work on one connection waits for something else")
+
+        return await self._run(run)
+
+
+async def _at_once(function: Callable[[], T]) -> T:
+    return function()
 
 
 def _fetched(statement: sa.Executable, result: CursorResult[Any]) -> CursorResult[Any]:

@@ -1,10 +1,11 @@
 """The database: transactions that read and transactions that write, alike on every kind.
 
-`create_database` is called by `core.app` alone; services call `read` and `write`. A write is
-all or nothing; a read sees one moment and can change nothing. What a driver says about a
-server or a disk becomes an error of ours here and nowhere else; a broken constraint stays
-SQLAlchemy's IntegrityError, because only the caller knows what it means. Loads neither
-SQLAlchemy's ORM nor Alembic, which together would double the time a command takes to start.
+`create_database` is called by `core.app` and `administration`; services call `read` and
+`write`. A write is all or nothing; a read sees one moment and can change nothing. What a
+driver says about a server or a disk becomes an error of ours here and nowhere else; a broken
+constraint stays SQLAlchemy's IntegrityError, because only the caller knows what it means.
+Loads neither SQLAlchemy's ORM nor Alembic, which together would double the time a command
+takes to start.
 """
 
 import os

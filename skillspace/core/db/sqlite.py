@@ -6,6 +6,7 @@ and nobody ever has to give up half-way. The file and its folder are for their o
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import sqlite3
 import time
@@ -116,7 +117,9 @@ class _Line:
 
     def run(self, function: Callable[[], T]) -> Awaitable[T]:
         """Run a function in the thread, after those before it."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, function)
+        # What a thread says goes to people in the caller's language.
+        context = contextvars.copy_context()
+        return asyncio.get_running_loop().run_in_executor(self._thread, context.run, function)
 
     @asynccontextmanager
     async def transaction(self, commit: bool) -> AsyncIterator[Connection]:
@@ -127,7 +130,8 @@ class _Line:
             await to_the_end(self.run(self._connection.rollback))
             raise
         if not commit:
-            await to_the_end(self.run(self._connection.rollback))
+            # Nobody waits for the end of a read; the thread gets to it before what comes next.
+            self._thread.submit(self._connection.rollback)
             return
         try:
             await to_the_end(self.run(self._connection.commit))

@@ -124,8 +124,8 @@ class DemoService:
                 await connection.execute(delete(users).where(users.c.id.in_(ids)))
         except IntegrityError as error:
             raise Conflict(
-                t("a sample person owns conversations or tasks, so nothing was removed"),
-                hint=t("delete those first"),
+                t("A sample person owns conversations or tasks, so nothing was removed."),
+                hint=t("Delete those first."),
             ) from error
         return DemoRemoval(removed_people=len(ids), removed_resumes=gone.rowcount)
 
@@ -135,8 +135,8 @@ async def _find_person(connection: Connection, sample: Sample) -> int | None:
     row = (await connection.execute(query)).one_or_none()
     if row is not None and row.email != sample.email:
         raise Conflict(
-            t("the user {name} is not a sample person", name=sample.username),
-            hint=t("rename that user; the sample data needs the name"),
+            t("The user {name} is not a sample person.", name=sample.username),
+            hint=t("Rename that user; the sample data needs the name."),
         )
     return None if row is None else int(row.id)
 

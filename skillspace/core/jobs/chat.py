@@ -61,7 +61,7 @@ class ChatJob:
             prompt = await fit_prompt(engine, system, turns, payload.sampling.max_tokens)
             if prompt.dropped:
                 note = t(
-                    "{count} earlier messages do not fit the model and are left out",
+                    "{count} earlier messages do not fit the model and are left out.",
                     count=prompt.dropped,
                 )
                 await context.emit(STATUS, {"text": note, "dropped": prompt.dropped})
@@ -143,8 +143,8 @@ class ChatJob:
         failed = next((row for row in rows if row.id == payload.answer_id), None)
         if failed is None or any(row.status == "pending" for row in rows):
             raise Conflict(
-                t("session {id} has gone on since", id=payload.session_id),
-                hint=t("ask again: skillspace chat -s {id}", id=payload.session_id),
+                t("Session {id} has gone on since.", id=payload.session_id),
+                hint=t("Ask again: skillspace chat -s {id}", id=payload.session_id),
             )
         await connection.execute(
             update(messages).where(messages.c.id == failed.id).values(superseded_at=now)
@@ -184,7 +184,7 @@ class ChatJob:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         if not rows:
-            raise NotFound(t("the session of this answer was deleted"))
+            raise NotFound(t("The session of this answer was deleted."))
         return [PromptMessage(role=row.role, text=row.text) for row in rows]
 
     async def _restore_earlier(self, connection: Connection, answer_id: int) -> None:

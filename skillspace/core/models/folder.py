@@ -84,7 +84,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise _missing(path, "config.json") from None
     except (OSError, msgspec.DecodeError) as error:
         raise NotAModel(
-            t("{path} cannot be read: {reason}.", path=file, reason=error), path=str(file)
+            t("{path} cannot be read: {reason}.", path=file, reason=str(error).rstrip(".")),
+            hint=t("If it was downloaded, remove the model and download it again."),
+            path=str(file),
         ) from error
 
 

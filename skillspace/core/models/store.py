@@ -261,7 +261,11 @@ class ModelStore:
     def _not_found(self, name: str, entries: list[ModelEntry]) -> NotFound:
         message = t("There is no model {name} on this machine.", name=name)
         if _is_clearly_path(name):
-            return NotFound(t("There is no folder {path}.", path=name), path=name)
+            return NotFound(
+                t("There is no folder {path}.", path=name),
+                hint=t("See the models there are: skillspace model list"),
+                path=name,
+            )
         here = [entry.name for entry in entries]
         known = [*here, LARGE, *SMALL]
         folded = {known_name.lower(): known_name for known_name in known}

@@ -32,15 +32,9 @@ class ResumeView(Value, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class Resume(Value, frozen=True, kw_only=True):
+class Resume(ResumeView, frozen=True, kw_only=True):
     """A resume with its JSON Resume document."""
 
-    id: int
-    title: str
-    language: str
-    owner: str
-    version: int
-    updated_at: datetime
     document: dict[str, Json]
 
 
@@ -144,5 +138,6 @@ def _head(row: Any) -> Mapping[str, Any]:
 
 def _missing(resume_id: int) -> NotFound:
     return NotFound(
-        t("there is no resume {id}", id=resume_id), hint=t("see skillspace resume list")
+        t("There is no resume {id}.", id=resume_id),
+        hint=t("See what there is: skillspace resume list"),
     )

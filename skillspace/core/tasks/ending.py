@@ -55,7 +55,7 @@ def cancelled(text: dict[str, str] | None = None) -> Outcome:
     Args:
         text: All text in its log by event type; None leaves it to the caller.
     """
-    failure = TaskFailure(code="cancelled", message=t("cancelled; what was done is kept"))
+    failure = TaskFailure(code="cancelled", message=t("Cancelled; what was done is kept."))
     text = text or {}
     return Outcome(
         state="REVOKED",
@@ -95,7 +95,7 @@ async def end_row(
     except Exception as error:  # noqa: BLE001 - see above
         _log.exception("the effects of task %s could not be written", claim.task_id)
         why = f"{type(error).__name__}: {error}"[:500]
-        failure = TaskFailure(code="failed", message=t("the task failed: {why}", why=why))
+        failure = TaskFailure(code="failed", message=t("The task failed: {why}", why=why))
         failed = Outcome(state="FAILURE", event=ERROR, failure=failure)
         return await persist(lambda: write(failed, with_effects=False))
 

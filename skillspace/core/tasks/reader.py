@@ -90,5 +90,5 @@ class Reader:
             query = select(tasks).where(tasks.c.id == task_id)
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound(t("there is no task {task}", task=task_id))
+            raise NotFound(t("There is no task {task}.", task=task_id))
         return row

@@ -322,11 +322,11 @@ def _interrupted(text: dict[str, str], deaths: int, is_repeatable: bool) -> Outc
     if is_repeatable and deaths >= DEATHS:
         event, code = ERROR, "poison"
         message = t(
-            "the task was set aside: {deaths} processes died while they ran it", deaths=deaths
+            "The task was set aside: {deaths} processes died while they ran it.", deaths=deaths
         )
     else:
         event, code = INTERRUPTED, "interrupted"
-        message = t("the process that ran the task died; what it had done is kept")
+        message = t("The process that ran the task died; what it had done is kept.")
     return Outcome(
         state="FAILURE",
         event=event,

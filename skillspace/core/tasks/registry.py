@@ -112,6 +112,6 @@ class Registry:
             return self._types[kind]
         except KeyError:
             raise InvalidInput(
-                t("there is no task type {kind}", kind=kind),
-                hint=t("known types: {kinds}", kinds=", ".join(self._types)),
+                t("There is no task type {kind}.", kind=kind),
+                hint=t("Known types: {kinds}.", kinds=", ".join(self._types)),
             ) from None

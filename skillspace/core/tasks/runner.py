@@ -1,6 +1,6 @@
 """Runs tasks in this process: claims what the queue offers, keeps the lease, ends it for good.
 
-One per opened app that may work. Web processes and short commands open the app without it.
+One per opened app that may work; commands that only look open the app without it.
 A handler is stopped for one of three reasons, and each ends differently: somebody cancelled
 the task, another process took its lease, or this process is shutting down.
 """
@@ -236,7 +236,11 @@ class Runner:
             running.stop("shutdown")
         checkpoint: asyncio.Task[None] | None = None
         try:
-            await writer.start()
+            if claim.fence == 1:
+                # Nobody was here before, so there is nothing to wait for.
+                writer.begin()
+            else:
+                await writer.start()
             if not self._log.is_durable:
                 checkpoint = asyncio.create_task(
                     self._checkpoint(running), name=f"checkpoint-{task_id}"
@@ -269,7 +273,7 @@ class Runner:
                 return self._stopped(running)
             if this is None or this.cancelling():
                 raise
-            return _failed(SkillSpaceError(t("the task failed: it cancelled itself")))
+            return _failed(SkillSpaceError(t("The task failed: it cancelled itself.")))
         except Temporary as error:
             if claim.attempt < ATTEMPTS and self._may_repeat(running):
                 return error
@@ -279,10 +283,10 @@ class Runner:
         except SkillSpaceError as error:
             return _failed(error)
         except msgspec.ValidationError as error:
-            return _failed(InvalidInput(t("the task's payload is wrong: {why}", why=error)))
+            return _failed(InvalidInput(t("The task's payload is wrong: {why}", why=error)))
         except Exception as error:  # noqa: BLE001  # a handler's defect must not hang its readers
             _log.exception("task %s failed", claim.task_id)
-            message = t("the task failed: {why}", why=f"{type(error).__name__}: {error}"[:500])
+            message = t("The task failed: {why}", why=f"{type(error).__name__}: {error}"[:500])
             return _failed(SkillSpaceError(message))
         return Outcome(state="SUCCESS", event=FINISH, result=result)
 
@@ -293,12 +297,12 @@ class Runner:
 
     def _stopped(self, running: Running) -> Outcome | None:
         if running.stop_reason == "lost":
-            raise LeaseLost(t("another process runs task {task} now", task=running.claim.task_id))
+            raise LeaseLost(t("Another process runs task {task} now.", task=running.claim.task_id))
         if running.stop_reason == "cancel":
             return cancelled()
         if self._may_repeat(running):
             return None
-        interrupted = Interrupted(t("the process stopped; what was done is kept"))
+        interrupted = Interrupted(t("The process stopped; what was done is kept."))
         return Outcome(state="FAILURE", event=INTERRUPTED, failure=TaskFailure.of(interrupted))
 
     async def _end(self, running: Running, ended: Outcome | Temporary | None) -> None:
@@ -321,7 +325,7 @@ class Runner:
         now = self._clock.now()
         written = await end_row(self._database, self._registry, claim, outcome, now)
         if written is None:
-            raise LeaseLost(t("another process runs task {task} now", task=claim.task_id))
+            raise LeaseLost(t("Another process runs task {task} now.", task=claim.task_id))
         await writer.close_log(written.event, terminal_payload(written))
 
     async def _give_back(self, claim: Claim, error: Temporary | None) -> bool:

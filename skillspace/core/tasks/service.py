@@ -5,9 +5,9 @@ it; others need `ai:task:view` or `ai:task:cancel`.
 """
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -38,6 +38,8 @@ from skillspace.core.tasks.values import (
 from skillspace.core.text import t
 from skillspace.core.values import Actor, Json
 
+T = TypeVar("T")
+
 LIST_LIMIT: Final = 1000
 TASK_ID_CHARACTERS: Final = 36
 
@@ -53,6 +55,19 @@ class Submission:
         self.hints: list[tuple[str, str]] = []
         self._registry = registry
         self._clock = clock
+
+    async def together(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do work that awaits nothing but this transaction, in one change of thread."""
+        outer = self.connection
+
+        async def directly(connection: Connection) -> T:
+            self.connection = connection
+            try:
+                return await work()
+            finally:
+                self.connection = outer
+
+        return await outer.together(directly)
 
     async def submit(
         self,
@@ -167,6 +182,23 @@ class TaskService:
         """
         return self._view(await self._find(actor, task_id, "ai:task:view"))
 
+    async def look_after(self, actor: Actor, task_id: str) -> TaskView:
+        """Return one task, brought home first if the process that ran it is dead.
+
+        What it had done is where it belongs then; or it waits to be run again.
+
+        Args:
+            actor: The owner, or one with `ai:task:view`.
+            task_id: As `get`.
+
+        Raises:
+            NotFound: There is none, or it is somebody else's.
+        """
+        row = await self._find(actor, task_id, "ai:task:view")
+        if row.state in RUNNING:
+            await self._recovery.recover_if_dead(row.id)
+        return await self.get(actor, row.id)
+
     async def list(
         self,
         actor: Actor,
@@ -186,7 +218,7 @@ class TaskService:
             everybody: All users' tasks; needs `ai:task:view`.
         """
         if not 1 <= limit <= LIST_LIMIT:
-            raise InvalidInput(t("a list has from 1 to {limit} rows", limit=LIST_LIMIT))
+            raise InvalidInput(t("A list has from 1 to {limit} rows.", limit=LIST_LIMIT))
         query = select(tasks).order_by(tasks.c.created_at.desc(), tasks.c.id).limit(limit)
         if everybody:
             require(actor, "ai:task:view")
@@ -227,7 +259,7 @@ class TaskService:
         """
         row = await self._find(actor, task_id, "ai:task:cancel")
         now = self._clock.now()
-        failure = TaskFailure(code="cancelled", message=t("cancelled before it began"))
+        failure = TaskFailure(code="cancelled", message=t("Cancelled before it began."))
         outcome = Outcome(state="REVOKED", event=CANCELLED, failure=failure)
         async with self._database.write() as connection:
             this = tasks.c.id == row.id
@@ -254,7 +286,10 @@ class TaskService:
                     .values(cancel_requested_at=now)
                 )
                 if wished.rowcount != 1:
-                    raise Conflict(t("task {task} has already ended", task=row.id))
+                    raise Conflict(
+                        t("Task {task} has already ended.", task=row.id),
+                        hint=t("See how: skillspace task show {task}", task=row.id),
+                    )
         if revoked.rowcount == 1:
             await close_from_row(self._database, self._log, row.id)
         elif self._runner is None or not self._runner.cancel(row.id):
@@ -273,7 +308,7 @@ class TaskService:
         if row.state not in ENDED or row.state == "SUCCESS":
             raise Conflict(
                 t(
-                    "task {task} is {state}; only a failed or cancelled one can be retried",
+                    "Task {task} is {state}; only a failed or cancelled one can be retried.",
                     task=row.id,
                     state=row.state,
                 )
@@ -295,9 +330,9 @@ class TaskService:
         """
         row = await self._find(actor, task_id, "ai:task:cancel")
         if row.state not in ENDED:
-            raise Conflict(t("task {task} has not ended", task=row.id))
+            raise Conflict(t("Task {task} has not ended.", task=row.id))
         if row.kind not in self._registry or self._registry.get(row.kind).is_kept(row.payload):
-            raise Conflict(t("task {task} belongs to something that is kept", task=row.id))
+            raise Conflict(t("Task {task} belongs to something that is kept.", task=row.id))
         await close_from_row(self._database, self._log, row.id)
         await remove(self._database, self._log, row.id)
 
@@ -317,11 +352,12 @@ class TaskService:
             return rows[0]
         if rows:
             raise NotFound(
-                t("more than one task begins with {task}", task=task_id),
-                hint=t("give more characters of the id"),
+                t("More than one task begins with {task}.", task=task_id),
+                hint=t("Give more characters of the id."),
             )
         raise NotFound(
-            t("there is no task {task}", task=task_id), hint=t("see skillspace task list")
+            t("There is no task {task}.", task=task_id),
+            hint=t("See what there is: skillspace task list"),
         )
 
     def _view(self, row: Any) -> TaskView:

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from skillspace.core.errors import SkillSpaceError, error_class
+from skillspace.core.events import ERROR, FINISH, Event
+from skillspace.core.text import t
 from skillspace.core.values import Json, Value
 
 TaskState = Literal["PENDING", "STARTED", "PROGRESS", "SUCCESS", "FAILURE", "RETRY", "REVOKED"]
@@ -29,6 +31,17 @@ class TaskFailure(Value, frozen=True, kw_only=True):
     def of(cls, error: SkillSpaceError) -> "TaskFailure":
         """Describe an error."""
         return cls(code=error.code, message=error.message, hint=error.hint)
+
+    @classmethod
+    def told_by(cls, last: Event) -> "TaskFailure | None":
+        """Read from a task's last event why it did not succeed; None if it did."""
+        if not last.is_terminal or last.type == FINISH:
+            return None
+        told = last.payload
+        # The other types are called as the errors they tell of.
+        code = told.get("code") or ("failed" if last.type == ERROR else last.type)
+        message = told.get("message") or t("The task ended without saying why.")
+        return cls(code=str(code), message=str(message), hint=str(told.get("hint") or ""))
 
     def as_error(self) -> SkillSpaceError:
         """Return the error again, of the class its code names."""

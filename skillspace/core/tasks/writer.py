@@ -8,7 +8,7 @@ cut, and what no database stores is replaced, so `text` is always what readers j
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -56,6 +56,7 @@ class EventWriter:
         self._text: dict[str, list[str]] = {ANSWER: [], THINKING: []}
         self._wanted = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._opened = asyncio.Event()
         self._is_stopping = False
         self._drained = asyncio.Condition()
         self._flusher: asyncio.Task[None] | None = None
@@ -64,16 +65,21 @@ class EventWriter:
         self.failure: SkillSpaceError | None = None
         """Why nothing can be appended any more: the lease is lost or the database is gone."""
 
-    async def start(self) -> int:
-        """Open the log, read what earlier attempts said, and return its head."""
-        self._head = await persist(lambda: self._log.begin(self._claim.task_id, self._claim.fence))
-        after = 0
-        while after < self._head:
-            page = await self._log.read(self._claim.task_id, after)
-            self._keep(page)
-            after = page[-1].seq
+    def begin(self) -> None:
+        """Start to open the log; events may be emitted meanwhile and are appended after it."""
         name = f"event-writer-{self._claim.task_id}"
         self._flusher = asyncio.create_task(self._flush_forever(), name=name)
+
+    async def start(self) -> int:
+        """Open the log, read what earlier attempts said, and return its head.
+
+        Raises:
+            SkillSpaceError: What keeps the log from being opened.
+        """
+        self.begin()
+        await self._opened.wait()
+        if self.failure is not None:
+            raise self.failure
         return self._head
 
     @property
@@ -99,7 +105,7 @@ class EventWriter:
         else:
             if len(msgspec.json.encode(payload)) > PAYLOAD_LIMIT_BYTES:
                 raise InvalidInput(
-                    t("an event's payload may have {limit} bytes", limit=PAYLOAD_LIMIT_BYTES)
+                    t("An event's payload may have {limit} bytes.", limit=PAYLOAD_LIMIT_BYTES)
                 )
             if type_ == PROGRESS:
                 # Only the last of several waiting steps says anything.
@@ -139,25 +145,39 @@ class EventWriter:
         await persist(lambda: self._log.append(self._claim.task_id, self._claim.fence, [event]))
 
     async def _flush_forever(self) -> None:
+        await self._guarded(self._open)
+        self._opened.set()
         while self.failure is None and not (self._is_stopping and not self._pending):
             await self._wanted.wait()
             self._wanted.clear()
             self._hurry.clear()
-            try:
-                await self._append_pending()
-            except SkillSpaceError as error:
-                self.failure = error
-            except Exception as error:  # noqa: BLE001 - a handler would wait for a dead writer
-                _log.exception("the log of task %s takes no events", self._claim.task_id)
-                self.failure = SkillSpaceError(
-                    t("the event log failed: {why}", why=f"{type(error).__name__}: {error}"[:500])
-                )
-            async with self._drained:
-                self._drained.notify_all()
+            await self._guarded(self._append_pending)
             if not self._is_stopping:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FLUSH_S):
                         await self._hurry.wait()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work; what keeps it from being done is told to whoever emits."""
+        try:
+            await work()
+        except SkillSpaceError as error:
+            self.failure = error
+        except Exception as error:  # noqa: BLE001 - a handler would wait for a dead writer
+            _log.exception("the log of task %s takes no events", self._claim.task_id)
+            self.failure = SkillSpaceError(
+                t("The event log failed: {why}", why=f"{type(error).__name__}: {error}"[:500])
+            )
+        async with self._drained:
+            self._drained.notify_all()
+
+    async def _open(self) -> None:
+        self._head = await persist(lambda: self._log.begin(self._claim.task_id, self._claim.fence))
+        after = 0
+        while after < self._head:
+            page = await self._log.read(self._claim.task_id, after)
+            self._keep(page)
+            after = page[-1].seq
 
     async def _append_pending(self) -> None:
         pending, self._pending = self._pending, []

@@ -37,12 +37,12 @@ async def test_another_model_closes_the_idle_one_only() -> None:
     """What somebody still uses stays; it goes when the next model is asked for."""
     shelf = Shelf()
     engines = Engines(shelf.open)
-    async with engines.use("a"):
-        async with engines.use("b"):
-            assert not shelf.made["a"].is_closed
+    async with engines.use("a"), engines.use("b"):
+        states = [shelf.made[name].is_closed for name in "ab"]
+    assert states == [False, False]
     async with engines.use("c"):
-        assert shelf.made["a"].is_closed
-        assert shelf.made["b"].is_closed
+        states = [shelf.made[name].is_closed for name in "ab"]
+    assert states == [True, True]
     await engines.close()
 
 

@@ -210,6 +210,24 @@ async def test_an_answer_is_generated_again(home: Path) -> None:
     assert [message.text for message in engine.requests[1].messages] == ["hi"]
 
 
+async def test_an_answer_is_generated_again_with_its_resume(home: Path) -> None:
+    """What the model could read for the first answer, it can read for every later one."""
+    engine = ScriptedEngine(["first"], ["second"], ["third"])
+    async with open_space(home, engine) as space:
+        resume = (await space.demo.add(space.actor)).resumes[0]
+        asked = Ask(prompt="hi", resume_id=resume.id, system="Be brief.")
+        exchange = await space.chat.ask(space.actor, asked)
+        await read_all(space, exchange.task_id)
+        assert exchange.session_id is not None
+        for _ in range(2):
+            again = await space.chat.regenerate(space.actor, exchange.session_id, Sampling())
+            await read_all(space, again.task_id)
+    systems = [request.messages[0].text for request in engine.requests]
+    assert systems[0].startswith("Be brief.")
+    assert len(systems[0]) > 100
+    assert systems == systems[:1] * 3
+
+
 async def test_a_regeneration_that_says_nothing_restores_the_answer(home: Path) -> None:
     """When the new answer never came, the old one is shown again."""
     engine = ScriptedEngine(["first"], [EngineUnavailable("gone")])

@@ -64,7 +64,7 @@ async def test_a_new_attempt_goes_on_where_the_log_ends() -> None:
     await second.emit(ANSWER, {"text": "two"})
     await second.stop()
     assert second.text[ANSWER] == "one two" == join_text(await log.read(TASK))
-    with pytest.raises(SkillSpaceError, match="another process"):
+    with pytest.raises(SkillSpaceError, match="Another process"):
         await first.close_log("finish", {})
 
 

@@ -124,7 +124,10 @@ def _check(sampling: Sampling) -> None:
             value = getattr(sampling, name)
             raise InvalidInput(
                 t("{name} cannot be {value}.", name=name, value=value),
-                hint=t("temperature: 0 to 2; top_p: above 0 up to 1; top_k, max_tokens: from 0, 1"),
+                hint=t(
+                    "Allowed are temperature 0 to 2, top_p above 0 up to 1, top_k from 0, "
+                    "max_tokens from 1."
+                ),
                 name=name,
             )
 

@@ -1,0 +1,1 @@
+"""The house rules, each shown to see its own breach."""
