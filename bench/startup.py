@@ -1,6 +1,6 @@
 """How long the command line takes to answer, beside bare Python and a bare Typer program.
 
-    python bench/startup.py [--runs 15] [--llm /path/to/llm]
+    python -m bench.startup [--runs 15] [--llm /path/to/llm]
 
 Interleaves all commands in one run and prints the median CPU time (user + system, in ms) and
 wall time of each, and the peak resident memory in MB. The space is a fresh one with 50
@@ -87,6 +87,11 @@ def main() -> None:
             "skillspace task list": ([skillspace, "task", "list"], environment),
             "skillspace model list": ([skillspace, "model", "list"], environment),
         }
+        # Everything of a chat but the model: it is refused before one is loaded.
+        cases["skillspace chat, no model"] = (
+            [skillspace, "chat", "--model", folder, "hi"],
+            environment,
+        )
         if options.llm:
             cases["llm --version"] = ([options.llm, "--version"], environment)
         results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in cases}

@@ -80,6 +80,8 @@ def main() -> int:
         return run_async(session)
     except SkillSpaceError as error:
         return report(streams, error)
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         # As the front door does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
