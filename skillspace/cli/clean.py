@@ -22,6 +22,7 @@ _UNFINISHED: Final = re.compile(rf"(?:{_CSI}|{_STRING}\x1b?|\x1b[ -/]{{0,8}})\Z"
 _CONTROLS: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_JSON_CONTROLS: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _LINE_ENDS: Final = re.compile(r"\r\n?")
 
@@ -42,6 +43,17 @@ def safe_text(text: str) -> str:
 def safe_line(text: str) -> str:
     """Return safe text on one line, for titles and table cells."""
     return " ".join(safe_text(text).split())
+
+
+def safe_json(text: str) -> str:
+    """Escape within JSON what a terminal would obey; the values stay the same.
+
+    Encoders escape C0 alone, but a terminal obeys C1 and bidirectional controls too.
+
+    Args:
+        text: Whole JSON.
+    """
+    return _JSON_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class SafeStream:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from skillspace.cli.clean import safe_line, safe_text
+from skillspace.cli.clean import safe_json, safe_line, safe_text
 from skillspace.cli.streams import Streams
 from skillspace.core.errors import InvalidInput
 from skillspace.core.text import t
@@ -22,14 +22,14 @@ def show_json(streams: Streams, value: object) -> None:
     import msgspec
 
     encoded = msgspec.json.encode(value)
-    streams.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+    streams.write(safe_json(msgspec.json.format(encoded, indent=2).decode()) + "\n")
 
 
 def show_json_line(streams: Streams, value: object) -> None:
     """Print a value as one line of JSON and flush it, for streams of objects."""
     import msgspec
 
-    streams.write(msgspec.json.encode(value).decode() + "\n")
+    streams.write(safe_json(msgspec.json.encode(value).decode()) + "\n")
     streams.out.flush()
 
 

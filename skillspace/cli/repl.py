@@ -144,7 +144,7 @@ class Conversation:
         format_ = Format.JSON if path.suffix == ".json" else Format.MARKDOWN
         text = await export_text(self.space, str(self._current()), format_)
         write_file(path, text, replace=False, hint=t("Give another name."))
-        self.tell(t("Written to {path}.", path=path))
+        self.tell(t("Written to {path}.", path=safe_line(str(path))))
         return True
 
     async def model(self, rest: str) -> bool:
@@ -155,7 +155,7 @@ class Conversation:
             self.tell(t("{name} answers from now on.", name=safe_line(rest)))
             return True
         for entry in self.space.models.list_models():
-            self.tell(entry.name)
+            self.tell(safe_line(entry.name))
         return True
 
     async def session(self, rest: str) -> bool:

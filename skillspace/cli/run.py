@@ -21,7 +21,7 @@ from typer._click.exceptions import (
     UsageError,
 )
 
-from skillspace.cli.clean import safe_line
+from skillspace.cli.clean import safe_json, safe_line, safe_text
 from skillspace.cli.commands import UnknownCommand
 from skillspace.cli.exits import Exit, exit_code
 from skillspace.cli.output import DIM, RED, paint
@@ -240,14 +240,14 @@ def report(
         import traceback
 
         told = cause or error
-        streams.complain("".join(traceback.format_exception(told)).rstrip())
+        streams.complain(safe_text("".join(traceback.format_exception(told)).rstrip()))
     if as_json:
         import msgspec
 
         body = {"code": error.code, "message": error.message, "hint": error.hint}
         evidence = {name: _plain(value) for name, value in error.evidence.items()}
         line = msgspec.json.encode({"error": {**body, **evidence}, "exit_code": int(code)})
-        streams.complain(line.decode())
+        streams.complain(safe_json(line.decode()))
         return code
     label = paint(t("error:"), RED, streams.err_color)
     streams.complain(f"{label} {safe_line(error.message)}")

@@ -4,13 +4,17 @@ Every command gets one `Streams`; tests make their own. stdout is data, stderr i
 nothing of commands, and never imports Rich.
 """
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from typing import Final, TextIO
 
 from skillspace.core.errors import InvalidInput
 from skillspace.core.text import t
+
+STDIN_LIMIT_BYTES: Final = 4 * 2**20
+"""More than any model reads; a pipe that never ends must not fill the memory."""
 
 
 class Streams:
@@ -113,12 +117,18 @@ class Streams:
         """Read stdin to its end as UTF-8.
 
         Raises:
-            InvalidInput: A byte is not UTF-8; the message names its offset.
+            InvalidInput: A byte is not UTF-8, and the message names its offset; or there is
+                more than STDIN_LIMIT_BYTES.
         """
         buffer = getattr(self.stdin, "buffer", None)
         if buffer is None:
             return self.stdin.read()
-        data: bytes = buffer.read()
+        data: bytes = buffer.read(STDIN_LIMIT_BYTES + 1)
+        if len(data) > STDIN_LIMIT_BYTES:
+            raise InvalidInput(
+                t("stdin has more than {limit} MiB.", limit=STDIN_LIMIT_BYTES // 2**20),
+                hint=t("Give a part of it, for example with: head -c 1M"),
+            )
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -149,9 +159,29 @@ class Streams:
         # -R passes colour, -F ends at once if it fits after all, -X leaves the text on screen.
         environment = {"LESS": "FRX", **self.environment}
         self.out.flush()
-        subprocess.run(  # noqa: S603  # the pager is the user's own choice
-            [program, *command[1:]], input=text.encode(), env=environment, check=False
-        )
+        with _interrupts_left_to_pager():
+            subprocess.run(  # noqa: S603  # the pager is the user's own choice
+                [program, *command[1:]], input=text.encode(), env=environment, check=False
+            )
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_pager() -> Iterator[None]:
+    """Pass over Ctrl-C, which means something to a pager, and must not end us before it ends.
+
+    A handler that does nothing, unlike SIG_IGN, is not inherited by the pager.
+    """
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _is_tty(stream: TextIO) -> bool:

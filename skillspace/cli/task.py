@@ -163,6 +163,10 @@ def watch_task(
         task_id = await _resolve(space, task)
         events = space.tasks.follow(space.actor, task_id, after)
         await watch(streams, events, as_json=as_json, show_thinking=show_thinking)
+        # After the last event nothing is shown, and the row still tells how it ended.
+        failure = (await space.tasks.get(space.actor, task_id)).error
+        if failure is not None:
+            raise failure.as_error()
 
     run_app(streams, work, run_tasks=True)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from skillspace.cli.clean import SafeStream, safe_line
+from skillspace.cli.clean import SafeStream, safe_json, safe_line
 from skillspace.cli.output import DIM, cut, paint
 from skillspace.cli.painter import Painter
 from skillspace.cli.streams import Streams
@@ -72,7 +72,7 @@ class JsonLinesView:
     def draw(self, *, is_last: bool) -> str:
         """Return the new lines."""
         lines, self._lines = self._lines, []
-        return "".join(f"{msgspec.json.encode(event).decode()}\n" for event in lines)
+        return "".join(f"{safe_json(msgspec.json.encode(event).decode())}\n" for event in lines)
 
 
 class JsonView:
@@ -108,7 +108,8 @@ class JsonView:
             "finish_reason": last.payload.get("finish_reason"),
             "usage": last.payload.get("usage"),
         }
-        return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
+        encoded = msgspec.json.format(msgspec.json.encode(told), indent=2)
+        return safe_json(encoded.decode()) + "\n"
 
 
 class RenderedView:

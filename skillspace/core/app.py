@@ -4,6 +4,7 @@ Every face and every test enters through `open_app`. What comes in as a replacem
 instead of the part the settings would choose.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -177,6 +178,8 @@ def _engine_opener(settings: Settings, models: ModelStore, fixed: Engine | None)
             return fixed
         from skillspace.core.adapters.engine_transformers import TransformersEngine
 
-        return TransformersEngine(models.resolve(name), threads=settings.model.threads)
+        # Reads many small files and may ask a GPU, which can take seconds.
+        choice = await asyncio.to_thread(models.resolve, name)
+        return TransformersEngine(choice, threads=settings.model.threads)
 
     return open_engine

@@ -1,5 +1,6 @@
 """Nothing that a terminal would obey gets through, and nothing else is lost."""
 
+import json
 import unicodedata
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillspace.cli.clean import SafeStream, safe_line, safe_text
+from skillspace.cli.clean import SafeStream, safe_json, safe_line, safe_text
 
 DANGEROUS = st.sampled_from(
     [
@@ -69,6 +70,15 @@ def test_a_stream_holds_back_little() -> None:
 def test_known_attacks(text: str, clean: str) -> None:
     """Colours, titles, links and overwriting lines are gone; the words stay."""
     assert safe_text(text) == clean
+
+
+@given(st.text())
+def test_json_for_a_terminal_means_the_same(text: str) -> None:
+    """Nothing in it is obeyed, and a program reads the same value."""
+    text = text.encode("utf-8", "replace").decode() + "\x9b31m\x7f\u202e"
+    shown = safe_json(json.dumps({"answer": text}, ensure_ascii=False))
+    assert safe_text(shown) == shown
+    assert json.loads(shown) == {"answer": text}
 
 
 def test_a_line_is_one_line() -> None:

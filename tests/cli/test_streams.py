@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -101,6 +102,17 @@ def test_a_long_text_is_paged_on_a_terminal(tmp_path: Path) -> None:
     assert (tmp_path / "paged").read_text() == long
 
 
+def test_an_interrupt_is_the_pagers(tmp_path: Path) -> None:
+    """Ctrl-C at the pager reaches this process too, which waits for the pager all the same."""
+    path = Path(pager(tmp_path))
+    path.write_text(f'#!/bin/sh\nkill -INT $PPID\ncat > "{tmp_path}/paged"\n')
+    before = signal.getsignal(signal.SIGINT)
+    long = "x\n" * 1000
+    Streams(Terminal(), Terminal(), Terminal(), {"PAGER": str(path)}).page(long)
+    assert (tmp_path / "paged").read_text() == long
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.parametrize("program", ["", "cat", "/no/such/pager"])
 def test_paging_can_be_off(program: str) -> None:
     """Without a pager a long text is printed as it is."""
@@ -140,3 +152,25 @@ def test_a_typo_in_the_settings_stops_every_command(call: Ask, home: Path) -> No
     assert done.code == 2
     assert f"{home}/config.toml:2:1" in done.err
     assert "Did you mean chat.temperature?" in done.err
+
+
+def test_an_endless_pipe_is_refused() -> None:
+    """More than four MiB on stdin is an error that says the limit, not a full memory."""
+    program = (
+        "from skillspace.cli.streams import Streams\n"
+        "from skillspace.core.errors import InvalidInput\n"
+        "try:\n"
+        "    Streams.of_process().read_all()\n"
+        "except InvalidInput as error:\n"
+        "    print(error.message)\n"
+    )
+    with open("/dev/zero", "rb") as endless:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdin=endless,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert "4 MiB" in done.stdout

@@ -52,7 +52,9 @@ async def fit_prompt(
     head = (PromptMessage(role="system", text=system),) if system else ()
     dropped, count = 0, await engine.count_tokens((*head, *turns))
     if count > context - reserve:
-        sizes = [await engine.count_tokens((turn,)) for turn in turns[:-1]]
+        # As the person's, because many templates refuse an answer that nobody asked for.
+        alone = (PromptMessage(role="user", text=turn.text) for turn in turns[:-1])
+        sizes = [await engine.count_tokens((turn,)) for turn in alone]
         excess = count - (context - reserve)
         while dropped < len(turns) - 1 and (excess > 0 or turns[dropped].role == "assistant"):
             excess -= sizes[dropped]

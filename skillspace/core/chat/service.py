@@ -23,6 +23,9 @@ from skillspace.core.text import t
 from skillspace.core.values import Actor, PromptMessage, Sampling
 
 TITLE_CHARACTERS: Final = 60
+TEXT_CHARACTERS: Final = 4 * 2**20
+"""Four bytes each at most, so MariaDB's 16 MiB hold it; no model reads as much."""
+MODEL_CHARACTERS: Final = 255
 
 # Built once: making a statement costs as much as running it.
 _NEW_SESSION: Final = insert(chat_sessions)
@@ -71,8 +74,9 @@ class ChatService:
             raise InvalidInput(
                 t("The prompt is empty."), hint=t('For example: skillspace chat "hello"')
             )
-        check_text(text)
-        check_text(ask.system or "")
+        for given in (text, ask.system or "", ask.model or ""):
+            check_text(given)
+        check_model_name(ask.model)
         if not ask.save:
             return await self._ask_unsaved(actor, ask, text)
         async with self._tasks.submitting() as submission:
@@ -114,6 +118,7 @@ class ChatService:
         """
         require(actor, "ai:chat:ask")
         check_sampling(sampling)
+        check_model_name(model)
         async with self._tasks.submitting() as submission:
             connection = submission.connection
             session = await _own_session(connection, actor, session_id)
@@ -217,8 +222,20 @@ def check_sampling(sampling: Sampling) -> None:
             )
 
 
+def check_model_name(model: str | None) -> None:
+    """Refuse a name that no row can hold.
+
+    Raises:
+        InvalidInput: It is longer than MODEL_CHARACTERS.
+    """
+    if model is not None and len(model) > MODEL_CHARACTERS:
+        raise InvalidInput(
+            t("A model's name has at most {limit} characters.", limit=MODEL_CHARACTERS)
+        )
+
+
 def check_text(text: str) -> None:
-    """Refuse what is no text: NUL characters and halves of characters.
+    """Refuse what is no text or too much of it: NUL, halves of characters, over 4 MiB.
 
     Raises:
         InvalidInput: A database could not keep it, or a model read it.
@@ -228,6 +245,11 @@ def check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         is_whole = False
+    if len(text) > TEXT_CHARACTERS:
+        raise InvalidInput(
+            t("The prompt has more than {limit} characters.", limit=TEXT_CHARACTERS),
+            hint=t("Give a part of it."),
+        )
     if not is_whole:
         raise InvalidInput(
             t("The prompt is not text: it has NUL or broken characters."),

@@ -218,6 +218,12 @@ class SessionService:
         require(actor, "ai:chat:ask")
         view = await self.get(actor, session_id)
         async with self._database.write() as connection:
+            # Holds the session's row, so that a prompt at the same moment waits or is seen.
+            await connection.execute(
+                update(chat_sessions)
+                .where(chat_sessions.c.id == session_id)
+                .values(version=chat_sessions.c.version + 1)
+            )
             if await _is_waiting(connection, session_id):
                 raise Conflict(
                     t("Session {id} still waits for an answer.", id=session_id),

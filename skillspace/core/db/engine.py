@@ -57,7 +57,7 @@ class Database:
 
     Attributes:
         dialect: Which kind of SQL it speaks; MariaDB counts as mysql.
-        address: The URL without its password, or the file's path: safe to show.
+        address: The URL without password and options, or the file's path: safe to show.
         path: The file of a SQLite database; None for a server.
     """
 
@@ -136,7 +136,9 @@ def create_database(url: str) -> Database:
     # The embedded database, which is the usual one, starts without this module.
     from skillspace.core.db.server import ServerStore
 
-    address = parsed.set(drivername=dialect).render_as_string(hide_password=True)
+    # What follows the `?` goes to the driver, which takes a password there too.
+    shown = parsed.set(drivername=dialect, query={})
+    address = shown.render_as_string(hide_password=True)
     return Database(dialect, address, ServerStore(dialect, parsed), None)
 
 

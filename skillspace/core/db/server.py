@@ -115,6 +115,8 @@ def _create_engine(kind: Kind, url: URL, read_only: bool) -> sa.Engine:
         # A connection that a restart of the server cut is noticed before it is used.
         pool_pre_ping=True,
         pool_recycle=1800,
+        # An error's text goes to logs and people; what was being stored does not.
+        hide_parameters=True,
     )
     if kind == "mysql":
         sa.event.listen(engine, "connect", _prepare_read if read_only else _prepare_write)

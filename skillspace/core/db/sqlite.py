@@ -97,7 +97,11 @@ class _Line:
         self._is_writer = begin == "BEGIN IMMEDIATE"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._engine = sa.create_engine(
-            "sqlite://", creator=lambda: connect(path, self._is_writer), poolclass=NullPool
+            "sqlite://",
+            creator=lambda: connect(path, self._is_writer),
+            poolclass=NullPool,
+            # An error's text goes to logs and people; what was being stored does not.
+            hide_parameters=True,
         )
         sa.event.listen(self._engine, "begin", self._begin)
         self.durable = True
@@ -127,20 +131,26 @@ class _Line:
         try:
             yield Connection(self._connection, self.run)
         except BaseException:
-            await to_the_end(self.run(self._connection.rollback))
+            await to_the_end(self.run(self._roll_back))
             raise
         if not commit:
             # Nobody waits for the end of a read; the thread gets to it before what comes next.
-            self._thread.submit(self._connection.rollback)
+            self._thread.submit(self._roll_back)
             return
         try:
             await to_the_end(self.run(self._connection.commit))
-        except asyncio.CancelledError:
+        except BaseException:
+            # A commit that failed (full disk) leaves the transaction open, and the file locked;
+            # after one that was done while its caller was cancelled there is nothing to undo.
+            await to_the_end(self.run(self._roll_back))
             raise
-        except Exception:
-            # A commit that failed (full disk) leaves the transaction open.
-            await to_the_end(self.run(self._connection.rollback))
-            raise
+
+    def _roll_back(self) -> None:
+        self._connection.rollback()
+        # SQLAlchemy sends no ROLLBACK for a transaction whose commit it has tried.
+        driver = self._connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
+            driver.rollback()
 
     def _begin(self, connection: sa.Connection) -> None:
         # The flush may only be switched between two transactions.

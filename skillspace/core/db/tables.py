@@ -131,7 +131,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("task_id", String(36), nullable=False),
+    Column("task_id", String(36), nullable=False, index=True),
     Column("queue", String(64), nullable=False),
     Column("created_at", UtcDateTime(), nullable=False),
 )

@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select, update
 
 from skillspace.core.chat.engines import Engines
 from skillspace.core.chat.prompt import fit_prompt
+from skillspace.core.chat.service import MODEL_CHARACTERS
 from skillspace.core.chat.sessions import index_message
 from skillspace.core.chat.tags import TagParser
 from skillspace.core.chat.values import ChatPayload
@@ -105,7 +106,8 @@ class ChatJob:
                 thinking=outcome.thinking,
                 status="complete" if outcome.state == "SUCCESS" else "partial",
                 task_id=claim.task_id,
-                model=result.get("model", payload.model),
+                # A folder's path may be longer than the column.
+                model=result.get("model", payload.model)[-MODEL_CHARACTERS:],
                 prompt_tokens=usage.get("prompt_tokens", 0),
                 completion_tokens=usage.get("completion_tokens", 0),
             )

@@ -82,7 +82,7 @@ def read_config(path: Path) -> dict[str, Any]:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(path, "config.json") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotAModel(
             t("{path} cannot be read: {reason}.", path=file, reason=str(error).rstrip(".")),
             hint=t("If it was downloaded, remove the model and download it again."),

@@ -31,7 +31,14 @@ def weight_files(folder: Path) -> list[Path]:
         try:
             parts = msgspec.json.decode(index.read_bytes())["weight_map"].values()
             names = sorted({str(part) for part in parts})
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OSError,
+        ) as error:
             raise _broken(index, t("it is no index of weights")) from error
         for name in names:
             if not (folder / name).is_file():
@@ -64,9 +71,12 @@ def count_parameters(path: Path) -> int:
         NotAModel: The file is cut short, or is no safetensors file.
     """
     header = _read_header(path)
-    return sum(
-        math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"
-    )
+    try:
+        return sum(
+            math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"
+        )
+    except (KeyError, TypeError) as error:
+        raise _broken(path, t("it is no safetensors file")) from error
 
 
 def _read_header(path: Path) -> dict[str, Any]:
@@ -86,7 +96,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         header: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
         end = _LENGTH_BYTES + length + max(ends, default=0)
-    except (msgspec.DecodeError, KeyError, TypeError, IndexError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, IndexError) as error:
         raise _broken(path, t("it is no safetensors file")) from error
     if size != end:
         raise _broken(path, t("it is cut short") if size < end else t("it is too long"))

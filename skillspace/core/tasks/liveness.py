@@ -102,11 +102,20 @@ def _is_free(path: Path, remove: bool = False) -> bool:
     except BlockingIOError:
         return False
     else:
-        if remove:
+        # Another cleaner may have been faster, and a new process may have made the file again.
+        if remove and _is_still(path, descriptor):
             path.unlink(missing_ok=True)
         return True
     finally:
         os.close(descriptor)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether the path names the open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _read_folder_id(folder: Path) -> str:

@@ -209,6 +209,16 @@ class Recovery:
         self._seen[row.id] = seen._replace(looked_s=now_s)
         return now_s - seen.since_s > self._limits.lease_s
 
+    def is_alive(self, row: Any) -> bool | None:
+        """Say whether the process that holds this running task lives; None if it may or may not.
+
+        Args:
+            row: A row of `tasks`, read just now.
+        """
+        if self._lock.is_dead(row.lease_owner) is False:
+            return True
+        return False if self.is_dead(row) else None
+
     async def recover_if_dead(self, task_id: str) -> bool:
         """Recover a task if its process is known to be dead; says whether it waits again."""
         query = select(tasks).where(tasks.c.id == task_id, tasks.c.state.in_(RUNNING))

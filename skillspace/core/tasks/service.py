@@ -300,11 +300,18 @@ class TaskService:
     async def retry(self, actor: Actor, task_id: str) -> TaskView:
         """Submit an ended task's work again, as a new task that names the old one.
 
+        Somebody else's task stays theirs; to retry it takes `ai:task:view` as well.
+
         Raises:
+            Denied: It is somebody else's and the actor may not view it.
             NotFound: There is no such task, or it is somebody else's.
             Conflict: It has not ended, or it succeeded.
         """
         row = await self._find(actor, task_id, "ai:task:retry")
+        owner = actor
+        if row.owner_id != actor.user_id:
+            require(actor, "ai:task:view")
+            owner = msgspec.structs.replace(actor, user_id=row.owner_id)
         if row.state not in ENDED or row.state == "SUCCESS":
             raise Conflict(
                 t(
@@ -318,7 +325,7 @@ class TaskService:
             payload = await self._registry.get(row.kind).prepare_retry(
                 submission.connection, claim_of(row), new_id, self._clock.now()
             )
-            await submission.submit(actor, row.kind, payload, task_id=new_id, retry_of=row.id)
+            await submission.submit(owner, row.kind, payload, task_id=new_id, retry_of=row.id)
         return await self.get(actor, new_id)
 
     async def forget(self, actor: Actor, task_id: str) -> None:
@@ -363,7 +370,7 @@ class TaskService:
     def _view(self, row: Any) -> TaskView:
         is_alive = None
         if row.state in RUNNING and row.lease_owner is not None:
-            is_alive = not self._recovery.is_dead(row)
+            is_alive = self._recovery.is_alive(row)
         return TaskView(
             id=row.id,
             kind=row.kind,

@@ -135,6 +135,35 @@ async def test_a_template_that_knows_no_system_role(tmp_path: Path) -> None:
         prompts.encode([system])
 
 
+async def test_a_template_that_wants_turns_to_alternate(tmp_path: Path) -> None:
+    """Two prompts in a row, of which the first got no answer, are read as one."""
+    template = (
+        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('alternate') }}{% endif %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    )
+    prompts = load(make_model_folder(tmp_path / "strict", template=template)).prompts
+    turns = [PromptMessage(role="user", text=text) for text in ("One", "Two")]
+    assert prompts.decode(prompts.encode(turns)) == "[user] One\n\nTwo\n"
+
+
+async def test_a_token_that_cannot_be_taken_ends_its_row_alone(loaded: LoadedModel) -> None:
+    """The engine's thread outlives whatever a tokenizer raises, and the reader is told."""
+
+    class BrokenRow(Row):
+        def accept(self, token: int) -> None:
+            raise OverflowError("out of range")
+
+    scheduler = Scheduler(lambda: loaded, lambda model: RowByRow(model, 256), 4)
+    scheduler.start()
+    broken, whole = Outlet(), Outlet()
+    scheduler.add(BrokenRow(loaded, request_for("x"), [1], broken))
+    with pytest.raises(EngineUnavailable, match="out of range"):
+        await _last(broken)
+    scheduler.add(Row(loaded, request_for("x", max_tokens=2), [1, 2], whole))
+    assert (await _last(whole)).finish_reason in ("length", "stop")
+    await asyncio.to_thread(scheduler.close)
+
+
 async def test_the_model_is_loaded_once(loaded: LoadedModel) -> None:
     """Many first uses at once load one model; a cancelled one does not stop the others."""
     loads: list[int] = []

@@ -1,11 +1,13 @@
 """Fitting a conversation into a context: whole messages, newest first, prompt always."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skillspace.core.chat.prompt import fit_prompt
-from skillspace.core.errors import PromptTooLong
+from skillspace.core.errors import InvalidInput, PromptTooLong
 from skillspace.core.values import PromptMessage
 from tests.spaces import ScriptedEngine
 
@@ -54,3 +56,19 @@ async def test_a_prompt_that_leaves_no_room_is_refused() -> None:
     with pytest.raises(PromptTooLong) as caught:
         await fit_prompt(ScriptedEngine(context_tokens=10), "", turns(3, 3, 10), 5)
     assert caught.value.evidence == {"prompt_tokens": 10, "context_tokens": 10}
+
+
+class StrictEngine(ScriptedEngine):
+    """A model whose template refuses a conversation that does not begin with the user."""
+
+    async def count_tokens(self, messages: Sequence[PromptMessage]) -> int:
+        """Count characters."""
+        if messages[0].role == "assistant":
+            raise InvalidInput("the user begins")
+        return await super().count_tokens(messages)
+
+
+async def test_a_template_that_wants_the_user_first() -> None:
+    """A long conversation is shortened for such a model too."""
+    fitted = await fit_prompt(StrictEngine(context_tokens=50), "", turns(30, 30, 5), 5)
+    assert fitted.dropped == 2

@@ -258,6 +258,7 @@ def test_two_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
         ("sqlite:///:memory:", SettingsError),
         ("postgresql://me:secret@127.0.0.1:1/name", DatabaseUnavailable),
         ("mysql://me:secret@127.0.0.1:1/name", DatabaseUnavailable),
+        ("postgresql://me@127.0.0.1:1/name?password=secret", DatabaseUnavailable),
     ],
 )
 async def test_a_bad_url_is_told_without_its_password(
@@ -360,3 +361,28 @@ async def test_a_full_disk(small_disk: Path) -> None:
     assert caught.value.hint
     assert "before" in await names(database)
     await database.close()
+
+
+async def test_a_commit_that_fails_lets_go_of_the_file(tmp_path: Path) -> None:
+    """The transaction is undone, this process can write again, and so can every other."""
+    database = create_database(f"sqlite:///{tmp_path}/space.db")
+    try:
+        async with database.write() as connection:
+            await connection.execute(sa.text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+            await connection.execute(
+                sa.text(
+                    "CREATE TABLE child (id INTEGER REFERENCES parent (id) "
+                    "DEFERRABLE INITIALLY DEFERRED)"
+                )
+            )
+        with pytest.raises(IntegrityError):
+            # Refused by the commit, as a disk without room refuses one.
+            async with database.write() as connection:
+                await connection.execute(sa.text("INSERT INTO child VALUES (1)"))
+        async with database.write() as connection:
+            assert await connection.scalar(sa.text("SELECT count(*) FROM child")) == 0
+        with closing(sqlite3.connect(tmp_path / "space.db", timeout=0)) as other:
+            other.execute("INSERT INTO parent VALUES (1)")
+            other.commit()
+    finally:
+        await database.close()

@@ -280,3 +280,19 @@ def test_the_store_loads_no_model_library() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("header", [b'{"a": {"data_offsets": [0, 0]}}', b'{"a\xff": {}}'])
+def test_a_broken_header_is_told_as_a_problem(
+    make_store: StoreMaker,
+    environment: dict[str, str],
+    tiny_model: Path,
+    header: bytes,
+) -> None:
+    """One damaged download does not keep the other models from being listed."""
+    snapshot = put_in_cache(environment, REPO, tiny_model)
+    weights = snapshot / "model.safetensors"
+    weights.unlink()
+    weights.write_bytes(len(header).to_bytes(8, "little") + header)
+    (entry,) = [one for one in make_store().list_models() if one.name == REPO]
+    assert entry.problem

@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from skillspace.core.app import SkillSpace
+from skillspace.core.db.tables import tasks as task_table
 from skillspace.core.errors import Conflict, Denied, InvalidInput, NotFound
 from tests.spaces import ScriptedEngine, add_user, ask, open_space, read_all, read_until
 
@@ -80,6 +82,16 @@ async def test_a_running_task_of_another_process_is_alive(home: Path) -> None:
             (view,) = await terminal.tasks.list(terminal.actor)
             assert view.is_alive
             assert view.state == "STARTED"
+
+
+async def test_nobody_can_tell_whether_a_process_elsewhere_lives(home: Path) -> None:
+    """A task that another machine runs is not called alive for want of knowledge."""
+    async with open_space(home, ScriptedEngine(["x", asyncio.Event()])) as worker:
+        task_id = await ask(worker)
+        await read_until(worker, task_id, "x")
+        async with worker.database.write() as connection:
+            await connection.execute(update(task_table).values(lease_owner="folder/process/host:1"))
+        assert (await worker.tasks.get(worker.actor, task_id)).is_alive is None
 
 
 async def test_only_a_failure_is_retried(home: Path) -> None:

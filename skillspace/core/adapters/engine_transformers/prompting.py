@@ -94,8 +94,9 @@ class PromptFormat:
         try:
             return self._apply(messages)
         except TemplateError as error:
-            folded = _without_system(messages)
-            if folded is not None:
+            folded = _folded(messages)
+            # System text alone asks nothing, so it does not become a question.
+            if folded != messages and messages[-1].role != "system":
                 try:
                     return self._apply(folded)
                 except TemplateError:
@@ -112,11 +113,17 @@ class PromptFormat:
         return text
 
 
-def _without_system(messages: Sequence[PromptMessage]) -> list[PromptMessage] | None:
-    """Move system text into the first user turn, for templates that know no system role."""
-    system = "\n\n".join(message.text for message in messages if message.role == "system")
-    turns = [message for message in messages if message.role != "system"]
-    if not system or not turns:
-        return None
-    first = turns[0]
-    return [PromptMessage(role=first.role, text=f"{system}\n\n{first.text}"), *turns[1:]]
+def _folded(messages: Sequence[PromptMessage]) -> list[PromptMessage]:
+    """Write system text into the user's turns and join neighbouring turns of one role.
+
+    Why: there are templates that know no system role, and templates that insist on turns that
+    alternate, which a prompt without an answer breaks.
+    """
+    turns: list[PromptMessage] = []
+    for message in messages:
+        role = "user" if message.role == "system" else message.role
+        text = message.text
+        if turns and turns[-1].role == role:
+            text = f"{turns.pop().text}\n\n{text}"
+        turns.append(PromptMessage(role=role, text=text))
+    return turns

@@ -87,7 +87,7 @@ class Scheduler:
                 if isinstance(token, EngineUnavailable):
                     row.fail(token)
                 elif token is not None:
-                    row.accept(token)
+                    _accept(row, token)
                 if self._is_closing:
                     break
         for row in (*self._rows, *self._waiting):
@@ -108,6 +108,17 @@ class Scheduler:
                     return True
                 self._changed.wait()
         return False
+
+
+def _accept(row: Row, token: int) -> None:
+    """Give a row its token; a token it cannot take ends that row, and not the thread."""
+    try:
+        row.accept(token)
+    except Exception as error:  # noqa: BLE001 - a tokenizer may raise anything; other rows go on
+        reason = f"{type(error).__name__}: {error}"
+        failure = EngineUnavailable(t("The model failed: {reason}", reason=reason))
+        failure.__cause__ = error
+        row.fail(failure)
 
 
 def _is_alive(row: Row) -> bool:

@@ -39,6 +39,9 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
         if_not_exists=True,
     )
+    op.create_index(
+        op.f("ix_outbox_task_id"), "outbox", ["task_id"], unique=False, if_not_exists=True
+    )
     op.create_table(
         "task_events",
         sa.Column("task_id", sa.String(length=36), nullable=False),
