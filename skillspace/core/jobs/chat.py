@@ -7,10 +7,10 @@ ends the task, whatever the end was.
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from skillspace.core.chat.engines import Engines
 from skillspace.core.chat.prompt import fit_prompt
@@ -27,6 +27,20 @@ from skillspace.core.tasks.registry import TaskContext
 from skillspace.core.tasks.values import Claim, Outcome
 from skillspace.core.text import t
 from skillspace.core.values import GenerateRequest, Json, PromptMessage, Usage
+
+_answer = messages.alias("answer")
+# Built once: making this statement costs more than running it.
+_TURNS: Final = (
+    select(messages.c.role, messages.c.text)
+    .join(_answer, _answer.c.session_id == messages.c.session_id)
+    .where(
+        _answer.c.id == bindparam("answer_id"),
+        messages.c.position < _answer.c.position,
+        messages.c.superseded_at.is_(None),
+        messages.c.text != "",
+    )
+    .order_by(messages.c.position, messages.c.id)
+)
 
 
 class ChatJob:
@@ -171,20 +185,8 @@ class ChatJob:
 
     async def _conversation(self, payload: ChatPayload) -> Sequence[PromptMessage]:
         """Read the turns before the answer, oldest first."""
-        answer = messages.alias("answer")
-        query = (
-            select(messages.c.role, messages.c.text)
-            .join(answer, answer.c.session_id == messages.c.session_id)
-            .where(
-                answer.c.id == payload.answer_id,
-                messages.c.position < answer.c.position,
-                messages.c.superseded_at.is_(None),
-                messages.c.text != "",
-            )
-            .order_by(messages.c.position, messages.c.id)
-        )
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+            rows = (await connection.execute(_TURNS, {"answer_id": payload.answer_id})).all()
         if not rows:
             raise NotFound(t("The session of this answer was deleted."))
         return [PromptMessage(role=row.role, text=row.text) for row in rows]
