@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tokenizers import Tokenizer
 
 MODEL = Path(__file__).parents[2] / "skillspace" / "models" / "skillspace-tiny"
 KNOWN = [
@@ -86,7 +87,7 @@ def test_tokenizer_gives_back_any_text(tokenizer: Any, text: str) -> None:
 
 def test_loaded_tokenizer_equals_the_shipped_file(tokenizer: Any) -> None:
     """A loader that rebuilds the tokenizer must split text as the file says."""
-    raw = pytest.importorskip("tokenizers").Tokenizer.from_file(str(MODEL / "tokenizer.json"))
+    raw = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
     text = "<|im_start|>user\nHow's my CV, in 2024? 简历 ok<|im_end|>\n<answer>- **a**\n\n```\n"
     assert tokenizer(text)["input_ids"] == raw.encode(text).ids
 
