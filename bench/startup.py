@@ -3,8 +3,9 @@
     python -m bench.startup [--runs 15] [--llm /path/to/llm]
 
 Interleaves all commands in one run and prints the median CPU time (user + system, in ms) and
-wall time of each, and the peak resident memory in MB. The space is a fresh one with 50
-sessions, so that completions have values to find.
+wall time of each, and the peak resident memory in MB, which the kernel never reports below that of
+this program itself. The space is a fresh one with 50 sessions, so that completions have values
+to find.
 """
 
 import argparse

@@ -192,5 +192,6 @@ def test_keys_are_found_where_they_stand(
 
 @given(st.text(max_size=60), st.sampled_from(list(setting_keys())))
 def test_looking_for_a_key_never_fails(text: str, name: str) -> None:
-    """Any text can be searched."""
-    locate(text, name)
+    """Any text can be searched, and a place that is found lies inside it."""
+    place = locate(text, name)
+    assert place is None or (1 <= place[0] <= text.count("\n") + 1 and place[1] >= 1)
